@@ -1,1 +1,14 @@
-//! Placeholder.
+//! Foreign sign-in logs into events, and events into the dialects of others (ECS, OCSF).
+//!
+//! Pure: bytes come in through [`std::io::Read`], items go out through a callback; no files, no sockets,
+//! no clock. One file per format. A format is recognised by the shape of its first bytes (headers, keys),
+//! never by being told, and never by the file's name alone.
+//!
+//! Start at [`Format`], the contract every format meets, and [`registry::FORMATS`], the list of them.
+
+pub mod contract;
+
+pub use contract::{
+    DateOrder, Format, Info, Item, Options, Place, Problem, ReadError, ReadSummary, Sample, Sink, Stop,
+    Yields,
+};

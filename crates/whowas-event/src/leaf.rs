@@ -1,0 +1,223 @@
+//! The canonical bytes of a record: what the Merkle tree hashes. Specified in `docs/format.md`.
+//!
+//! A leaf is one JSON object in canonical form (RFC 8785) with an OCSF shape. What may identify a
+//! person stands in it only as salted digests (`_sd`, after SD-JWT, RFC 9901), so that a person's data
+//! can be erased and every proof still verifies.
+//!
+//! The writer is by hand, never `derive(Serialize)`: a renamed field in Rust must not change a hash.
+//! Changing one byte here needs a new [`FORMAT_VERSION`].
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+
+use crate::{Kind, NativeId, Personal, Record, Salt, Time, jcs};
+
+/// Version of the leaf format, stated in every leaf as `whowas`.
+pub const FORMAT_VERSION: i64 = 1;
+
+/// The base64url text of a SHA-256 digest.
+pub type DigestText = [u8; 43];
+
+/// One personal field with what is needed to check it against a leaf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disclosure {
+    /// Which field.
+    pub field: Personal,
+    /// `base64url(JSON [salt, name, value])`, the text that is hashed.
+    pub text: String,
+    /// `base64url(SHA-256(text))`, the member of the leaf's `_sd`.
+    pub digest: String,
+}
+
+/// Writes leaves one after another into its own buffers, so that hashing millions of records allocates
+/// nothing per record.
+#[derive(Debug, Default)]
+pub struct LeafWriter {
+    json: Vec<u8>,
+    text: Vec<u8>,
+    digests: Vec<DigestText>,
+    leaf: Vec<u8>,
+}
+
+impl LeafWriter {
+    /// A writer with empty buffers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The canonical leaf bytes of `record`. They stay valid until the next call.
+    pub fn leaf(&mut self, record: &Record) -> &[u8] {
+        self.digests.clear();
+        for field in Personal::ALL {
+            if self.disclose(record, field) {
+                let digest = digest_text(&self.text);
+                self.digests.push(digest);
+            }
+        }
+        self.digests.sort_unstable();
+        self.leaf.clear();
+        write_leaf(&mut self.leaf, record, &self.digests);
+        &self.leaf
+    }
+
+    /// The leaf bytes of `record`, given the digests of its personal fields: for records whose personal
+    /// fields were erased.
+    pub fn leaf_with_digests(&mut self, record: &Record, digests: &[DigestText]) -> &[u8] {
+        self.digests.clear();
+        self.digests.extend_from_slice(digests);
+        self.digests.sort_unstable();
+        self.leaf.clear();
+        write_leaf(&mut self.leaf, record, &self.digests);
+        &self.leaf
+    }
+
+    /// Every personal field that `record` has, with salt and value.
+    pub fn disclosures(&mut self, record: &Record) -> Vec<Disclosure> {
+        let mut found = Vec::new();
+        for field in Personal::ALL {
+            if self.disclose(record, field) {
+                found.push(Disclosure {
+                    field,
+                    text: ascii(self.text.clone()),
+                    digest: ascii(digest_text(&self.text).to_vec()),
+                });
+            }
+        }
+        found
+    }
+
+    /// Leaves the disclosure of `field` in `self.text` and says whether the record has the field.
+    fn disclose(&mut self, record: &Record, field: Personal) -> bool {
+        self.json.clear();
+        self.json.extend_from_slice(b"[\"");
+        let mut salt = [0_u8; 22];
+        URL_SAFE_NO_PAD
+            .encode_slice(field_salt(&record.salt, field), &mut salt)
+            .expect("16 bytes are 22 characters of base64");
+        self.json.extend_from_slice(&salt);
+        self.json.extend_from_slice(b"\",\"");
+        self.json.extend_from_slice(field.name().as_bytes());
+        self.json.extend_from_slice(b"\",");
+        if !field.write_value(record, &mut self.json) {
+            return false;
+        }
+        self.json.push(b']');
+        self.text.resize(self.json.len().div_ceil(3) * 4, 0);
+        let length = URL_SAFE_NO_PAD
+            .encode_slice(&self.json, &mut self.text)
+            .expect("the buffer holds four characters for every three bytes");
+        self.text.truncate(length);
+        true
+    }
+}
+
+/// The salt of one field: the first 16 bytes of SHA-256(record salt ‖ field name).
+///
+/// Disclosing one field's salt therefore tells nothing about the others.
+pub fn field_salt(salt: &Salt, field: Personal) -> Salt {
+    let hash = Sha256::new().chain_update(salt).chain_update(field.name()).finalize();
+    *hash.first_chunk().expect("a SHA-256 digest has 32 bytes")
+}
+
+fn digest_text(text: &[u8]) -> DigestText {
+    let mut out = [0_u8; 43];
+    URL_SAFE_NO_PAD
+        .encode_slice(Sha256::digest(text), &mut out)
+        .expect("32 bytes are 43 characters of base64");
+    out
+}
+
+fn ascii(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).expect("base64 is ASCII")
+}
+
+/// Members in canonical order. Each is written only if the record has it.
+fn write_leaf(out: &mut Vec<u8>, record: &Record, digests: &[DigestText]) {
+    let event = &record.event;
+    let is_login = event.kind == Kind::Login;
+    let activity = i64::from(event.activity.ocsf_id());
+    out.extend_from_slice(b"{\"_sd\":[");
+    for (at, digest) in digests.iter().enumerate() {
+        out.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
+        out.extend_from_slice(digest);
+        out.push(b'"');
+    }
+    out.extend_from_slice(b"],\"_sd_alg\":\"sha-256\"");
+    if is_login {
+        integer(out, "activity_id", activity);
+    }
+    text(out, "auth_protocol", event.auth_protocol.as_deref());
+    if let Some(body) = &event.body {
+        out.extend_from_slice(b",\"body\":");
+        out.extend_from_slice(body.as_bytes());
+    }
+    if is_login {
+        integer(out, "category_uid", 3);
+        integer(out, "class_uid", 3002);
+    }
+    if let Some(is_mfa) = event.is_mfa {
+        out.extend_from_slice(if is_mfa { b",\"is_mfa\":true" } else { b",\"is_mfa\":false" });
+    }
+    text(out, "kind", Some(event.kind.as_str()));
+    text(out, "logon_type", event.logon_type.as_deref());
+    write_metadata(out, record);
+    if event.service.name.is_some() || event.service.uid.is_some() {
+        out.extend_from_slice(b",\"service\":{");
+        let start = out.len();
+        text(out, "name", event.service.name.as_deref());
+        text(out, "uid", event.service.uid.as_deref());
+        // The first member needs no comma.
+        out.remove(start);
+        out.push(b'}');
+    }
+    text(out, "status_code", event.status_code.as_deref());
+    integer(out, "status_id", i64::from(event.status.ocsf_id()));
+    integer(out, "time", event.occurred_at.as_ms());
+    if is_login {
+        integer(out, "type_uid", 300_200 + activity);
+    }
+    integer(out, "whowas", FORMAT_VERSION);
+    out.push(b'}');
+}
+
+fn write_metadata(out: &mut Vec<u8>, record: &Record) {
+    let event = &record.event;
+    out.extend_from_slice(b",\"metadata\":{");
+    let start = out.len();
+    text(out, "correlation_uid", event.correlation_uid.as_deref());
+    text(out, "log_format", Some(&record.format));
+    text(out, "log_name", Some(&record.source));
+    time(out, "logged_time", record.received_at);
+    if let NativeId::Given(id) = &event.native_id {
+        text(out, "original_event_uid", Some(id));
+    }
+    text(out, "original_time", event.raw_time.as_deref());
+    time(out, "processed_time", record.recorded_at);
+    integer(out, "revision", i64::from(record.revision));
+    text(out, "tenant_uid", event.tenant_uid.as_deref());
+    out.remove(start);
+    out.push(b'}');
+}
+
+/// `,"name":"value"` if there is a value. Names are plain ASCII and need no escaping.
+fn text(out: &mut Vec<u8>, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        key(out, name);
+        jcs::write_string(out, value);
+    }
+}
+
+fn integer(out: &mut Vec<u8>, name: &str, value: i64) {
+    key(out, name);
+    jcs::write_integer(out, value);
+}
+
+fn time(out: &mut Vec<u8>, name: &str, value: Time) {
+    integer(out, name, value.as_ms());
+}
+
+fn key(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
