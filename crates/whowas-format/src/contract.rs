@@ -108,6 +108,10 @@ pub struct Problem {
 
 /// What comes out of a reading, in the order of the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all items are drafts, and they are moved, never stored"
+)]
 pub enum Item {
     /// A record that was understood. One record of input may give several (start and end).
     Draft(Draft),

@@ -7,6 +7,8 @@
 //! Start at [`Format`], the contract every format meets, and [`registry::FORMATS`], the list of them.
 
 pub mod contract;
+pub mod registry;
+pub mod table;
 
 pub use contract::{
     DateOrder, Format, Info, Item, Options, Place, Problem, ReadError, ReadSummary, Sample, Sink, Stop,
