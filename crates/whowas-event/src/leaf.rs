@@ -143,9 +143,8 @@ fn write_leaf(out: &mut Vec<u8>, record: &Record, digests: &[DigestText]) {
         out.push(b'"');
     }
     out.extend_from_slice(b"],\"_sd_alg\":\"sha-256\"");
-    if is_login {
-        integer(out, "activity_id", activity);
-    }
+    // Of every kind: an activity that the leaf left out could be altered in the archive unseen.
+    integer(out, "activity_id", activity);
     text(out, "auth_protocol", event.auth_protocol.as_deref());
     if let Some(body) = &event.body {
         out.extend_from_slice(b",\"body\":");
@@ -220,4 +219,51 @@ fn key(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Draft, Event,
+        admit::{CLEAR_BYTES_MAX, OBJECT_BYTES_MAX, RawData, admit},
+    };
+
+    /// The largest entry of C2SP tlog-tiles: its length has 16 bits.
+    const ENTRY_BYTES_MAX: usize = 65_535;
+
+    #[test]
+    fn the_largest_record_that_is_admitted_fits_an_entry() {
+        // A control character takes six bytes of JSON, and trimming spares this one.
+        let clear = || Some("\u{1}".repeat(CLEAR_BYTES_MAX));
+        let mut event =
+            Event { native_id: NativeId::Given("\u{1}".repeat(CLEAR_BYTES_MAX)), ..Event::default() };
+        event.body = Some(format!("{{\"a\":\"{}\"}}", "x".repeat(OBJECT_BYTES_MAX - 8)));
+        for slot in [
+            &mut event.raw_time,
+            &mut event.status_code,
+            &mut event.service.name,
+            &mut event.service.uid,
+            &mut event.auth_protocol,
+            &mut event.logon_type,
+            &mut event.correlation_uid,
+            &mut event.tenant_uid,
+        ] {
+            *slot = clear();
+        }
+        let admitted = admit(Draft { event, raw: b"raw".to_vec() }, RawData::Kept).unwrap();
+        let longest = "\u{1}".repeat(CLEAR_BYTES_MAX);
+        let record = Record {
+            event: admitted.event,
+            source: longest.clone(),
+            format: longest,
+            revision: u32::MAX,
+            received_at: Time::default(),
+            recorded_at: Time::default(),
+            salt: [0; 16],
+            raw_data_hash: admitted.raw_data_hash,
+        };
+        let bytes = LeafWriter::new().leaf_with_digests(&record, &[[b'A'; 43]; Personal::ALL.len()]).len();
+        assert!((50_000..ENTRY_BYTES_MAX).contains(&bytes), "{bytes}");
+    }
 }
