@@ -1,9 +1,14 @@
 //! What a format is: how it is recognised, and how it turns bytes into drafts.
 
-use std::{fmt, io::Read};
+use std::{
+    fmt,
+    io::{self, Read},
+};
 
 use jiff::tz::TimeZone;
 use whowas_event::{Draft, Time};
+
+use crate::container::Broken;
 
 /// The longest line or JSON record that is read, in bytes. A longer one becomes a [`Problem`] with its
 /// beginning, and reading goes on behind it.
@@ -148,7 +153,7 @@ pub struct ReadSummary {
 pub enum ReadError {
     /// The bytes could not be had.
     #[error("cannot read: {0}")]
-    Io(#[from] std::io::Error),
+    Io(#[source] std::io::Error),
     /// The receiver stopped.
     #[error(transparent)]
     Stopped(#[from] Stop),
@@ -161,6 +166,16 @@ pub enum ReadError {
     /// A table lacks a column, or a document lacks its frame.
     #[error("{0}")]
     Shape(String),
+}
+
+impl From<io::Error> for ReadError {
+    /// An error of a decompressor is one of the data, though it comes through [`Read`].
+    fn from(error: io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Broken>()) {
+            Some(Broken(reason)) => Self::Broken(reason.clone()),
+            None => Self::Io(error),
+        }
+    }
 }
 
 /// One foreign format.

@@ -6,11 +6,18 @@
 //!
 //! Start at [`Format`], the contract every format meets, and [`registry::FORMATS`], the list of them.
 
+pub mod container;
 pub mod contract;
+pub mod decode;
+mod input;
+mod jsonscan;
+pub mod jsonstream;
 pub mod registry;
 pub mod table;
 
+pub use container::{Input, ReadSeek};
 pub use contract::{
     DateOrder, Format, Info, Item, Options, Place, Problem, ReadError, ReadSummary, Sample, Sink, Stop,
     Yields,
 };
+pub use input::{Begin, FileReport, FileStart, read_all, read_each};

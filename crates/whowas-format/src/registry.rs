@@ -1,11 +1,58 @@
-//! The formats that are known.
+//! The formats that are known, and which of them an input is.
 
-use crate::contract::Format;
+use crate::{
+    contract::{Format, Sample},
+    jsonstream,
+    table::Header,
+};
 
 /// Every format, in the order in which they are asked whether they recognise an input.
 pub static FORMATS: &[&dyn Format] = &[];
 
+/// How many column or member names are shown of an input that is not recognised.
+const NAMES_SHOWN_MAX: usize = 8;
+
 /// The format of this name.
 pub fn find(name: &str) -> Option<&'static dyn Format> {
     FORMATS.iter().copied().find(|format| format.info().name == name)
+}
+
+/// The first format that recognises the beginning of an input.
+pub fn detect(sample: Sample<'_>) -> Option<&'static dyn Format> {
+    FORMATS.iter().copied().find(|format| format.recognizes(sample))
+}
+
+/// What an input that no format recognises looks like, to tell the user.
+pub fn describe(sample: Sample<'_>) -> String {
+    let text = sample.bytes.trim_ascii_start();
+    if text.is_empty() {
+        return "the file is empty".to_owned();
+    }
+    if text.contains(&0) {
+        return "binary data of an unknown kind".to_owned();
+    }
+    if let Some(first) = jsonstream::first_object(sample) {
+        let names: Vec<&str> = first.keys().map(String::as_str).collect();
+        return format!("JSON records with the members {}", listed(&names));
+    }
+    if text.starts_with(b"{") || text.starts_with(b"[") {
+        return "JSON without a complete record in its first 64 KiB".to_owned();
+    }
+    match Header::of_sample(sample) {
+        Some(header) => {
+            let names: Vec<&str> = header.names().iter().map(String::as_str).collect();
+            format!("a table with the columns {}", listed(&names))
+        }
+        None => {
+            let line = text.split(|b| *b == b'\n').next().unwrap_or_default();
+            let line = String::from_utf8_lossy(line.get(..80).unwrap_or(line));
+            format!("text that begins with `{}`", line.trim())
+        }
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    let shown = names.get(..NAMES_SHOWN_MAX).unwrap_or(names);
+    let tail = if shown.len() < names.len() { ", …" } else { "" };
+    format!("{}{tail}", shown.join(", "))
 }

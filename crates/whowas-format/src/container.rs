@@ -1,0 +1,235 @@
+//! Compressed inputs and archives, opened by their first bytes: gzip, zstd, zip, and these in each other.
+//!
+//! Compressed data is hostile until read: the depth, the ratio, the sum and the number of members are
+//! bounded, and every reader streams. Only a zip that does not come from a file is held in memory,
+//! because its directory stands at its end.
+
+use std::{
+    cell::Cell,
+    fmt,
+    io::{self, BufReader, Cursor, Read, Seek},
+    rc::Rc,
+};
+
+use zip::ZipArchive;
+
+use crate::contract::{ReadError, SAMPLE_BYTES};
+
+/// How many containers may be in each other: a zip of gzip files.
+pub const DEPTH_MAX: usize = 2;
+/// The most bytes that come out of one input, however it is packed: 100 million records of 10 KiB.
+pub const DECOMPRESSED_BYTES_MAX: u64 = 1 << 40;
+/// The most decompressed bytes for one compressed byte. Logs reach 10 to 60; a bomb has 1,000 and more.
+pub const RATIO_MAX: u64 = 400;
+/// The ratio is not asked before so many bytes: little files of equal lines compress well.
+pub const RATIO_FREE_BYTES: u64 = 16 * 1024 * 1024;
+/// The most files in one archive.
+pub const MEMBERS_MAX: usize = 100_000;
+/// The largest zip that is read from a stream rather than a file.
+pub const ZIP_IN_MEMORY_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Something to read that may also be a file.
+pub enum Input<'a> {
+    /// Standard input, a request body.
+    Stream(&'a mut dyn Read),
+    /// A file.
+    File(&'a mut dyn ReadSeek),
+}
+
+/// [`Read`] and [`Seek`].
+pub trait ReadSeek: Read + Seek {}
+impl<T: Read + Seek + ?Sized> ReadSeek for T {}
+
+/// One file of an input: the input itself, or a file of an archive.
+pub struct Member<'a> {
+    /// The input's name, and behind `/` that in the archive.
+    pub name: String,
+    /// Its beginning, up to [`SAMPLE_BYTES`]. The reader gives these bytes again.
+    pub sample: Vec<u8>,
+    /// Its decompressed bytes.
+    pub reader: Box<dyn Read + 'a>,
+    /// Whether it comes out of an archive of several.
+    pub is_in_archive: bool,
+}
+
+/// What is done with each member.
+pub type Visit<'a> = dyn FnMut(Member<'_>) -> Result<(), ReadError> + 'a;
+
+/// The data is broken, rather than not to be had. Travels inside of an [`io::Error`].
+#[derive(Debug)]
+pub(crate) struct Broken(pub(crate) String);
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Broken {}
+
+fn broken(message: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, Broken(message.into()))
+}
+
+/// Opens an input through all its containers.
+pub fn open(input: Input<'_>, name: &str, visit: &mut Visit<'_>) -> Result<(), ReadError> {
+    let mut opening = Opening { total: Rc::default(), visit };
+    match input {
+        Input::Stream(stream) => opening.member(name, Box::new(stream), 0, false),
+        Input::File(file) => {
+            let mut magic = Vec::new();
+            (&mut *file).take(4).read_to_end(&mut magic)?;
+            file.rewind()?;
+            if magic == ZIP_MAGIC {
+                opening.zip(name, BufReader::new(file), 0)
+            } else {
+                opening.member(name, Box::new(file), 0, false)
+            }
+        }
+    }
+}
+
+const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
+const ZSTD_MAGIC: &[u8] = b"\x28\xb5\x2f\xfd";
+const GZIP_MAGIC: &[u8] = b"\x1f\x8b\x08";
+
+struct Opening<'a, 'v> {
+    /// Bytes that came out of decompressors so far.
+    total: Rc<Cell<u64>>,
+    visit: &'a mut Visit<'v>,
+}
+
+impl Opening<'_, '_> {
+    fn member(
+        &mut self,
+        name: &str,
+        mut reader: Box<dyn Read + '_>,
+        depth: usize,
+        is_in_archive: bool,
+    ) -> Result<(), ReadError> {
+        let mut sample = Vec::new();
+        reader.as_mut().take(SAMPLE_BYTES as u64).read_to_end(&mut sample)?;
+        let kind = [ZIP_MAGIC, ZSTD_MAGIC, GZIP_MAGIC].into_iter().find(|magic| sample.starts_with(magic));
+        let whole = Cursor::new(sample.clone()).chain(reader);
+        let Some(kind) = kind else {
+            let member = Member { name: name.to_owned(), sample, reader: Box::new(whole), is_in_archive };
+            return (self.visit)(member);
+        };
+        if depth == DEPTH_MAX {
+            let reason = format!("{name}: containers in each other more than {DEPTH_MAX} deep");
+            return Err(ReadError::Broken(reason));
+        }
+        if kind == ZIP_MAGIC {
+            let mut bytes = Vec::new();
+            whole.take(ZIP_IN_MEMORY_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+            if bytes.len() as u64 > ZIP_IN_MEMORY_BYTES_MAX {
+                return Err(ReadError::Broken(format!(
+                    "{name}: a zip above 256 MiB can only be read from a file"
+                )));
+            }
+            return self.zip(name, Cursor::new(bytes), depth);
+        }
+        let compressed = Rc::new(Cell::new(0));
+        let counted = Counted { inner: whole, count: Rc::clone(&compressed) };
+        let inner: Box<dyn Read> = if kind == GZIP_MAGIC {
+            Box::new(flate2::read::MultiGzDecoder::new(counted))
+        } else {
+            Box::new(zstd::stream::read::Decoder::new(counted)?)
+        };
+        let guarded =
+            Guarded { inner, name: name.to_owned(), compressed, read: 0, total: Rc::clone(&self.total) };
+        self.member(name, Box::new(guarded), depth + 1, is_in_archive)
+    }
+
+    fn zip<R: Read + Seek>(&mut self, name: &str, reader: R, depth: usize) -> Result<(), ReadError> {
+        let of_zip =
+            |error: zip::result::ZipError| ReadError::Broken(format!("{name}: not a sound zip: {error}"));
+        let mut archive = ZipArchive::new(reader).map_err(of_zip)?;
+        if archive.index_for_name("[Content_Types].xml").is_some() {
+            // A workbook is a zip too, but for a format to open.
+            let mut reader = archive.into_inner();
+            reader.rewind()?;
+            return self.plain(name, reader);
+        }
+        if archive.len() > MEMBERS_MAX {
+            return Err(ReadError::Broken(format!("{name}: more than {MEMBERS_MAX} files in the archive")));
+        }
+        for index in 0..archive.len() {
+            let file = archive.by_index(index).map_err(of_zip)?;
+            let inner_name = file.name().map_err(of_zip)?.into_owned();
+            if file.is_dir() || inner_name.starts_with("__MACOSX/") {
+                continue;
+            }
+            let compressed = Rc::new(Cell::new(file.compressed_size()));
+            let name = format!("{name}/{inner_name}");
+            let inner: Box<dyn Read> = Box::new(file);
+            let guarded =
+                Guarded { inner, name: name.clone(), compressed, read: 0, total: Rc::clone(&self.total) };
+            self.member(&name, Box::new(guarded), depth + 1, true)?;
+        }
+        Ok(())
+    }
+
+    fn plain(&mut self, name: &str, mut reader: impl Read) -> Result<(), ReadError> {
+        let mut sample = Vec::new();
+        reader.by_ref().take(SAMPLE_BYTES as u64).read_to_end(&mut sample)?;
+        let reader = Box::new(Cursor::new(sample.clone()).chain(reader));
+        (self.visit)(Member { name: name.to_owned(), sample, reader, is_in_archive: false })
+    }
+}
+
+struct Counted<R> {
+    inner: R,
+    count: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(out)?;
+        self.count.set(self.count.get() + read as u64);
+        Ok(read)
+    }
+}
+
+/// A decompressor that does not give more than it may.
+struct Guarded<'r> {
+    inner: Box<dyn Read + 'r>,
+    name: String,
+    compressed: Rc<Cell<u64>>,
+    read: u64,
+    total: Rc<Cell<u64>>,
+}
+
+impl Guarded<'_> {
+    /// An error of the decompressor is one of the data, unless it only passes on one from below.
+    fn explain(&self, error: io::Error) -> io::Error {
+        let is_from_below =
+            error.raw_os_error().is_some() || error.get_ref().is_some_and(|e| e.is::<Broken>());
+        match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            _ if is_from_below => error,
+            io::ErrorKind::UnexpectedEof => {
+                broken(format!("{}: the compressed data ends too early: is the file cut off?", self.name))
+            }
+            _ => broken(format!("{}: the compressed data is damaged: {error}", self.name)),
+        }
+    }
+}
+
+impl Read for Guarded<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(out).map_err(|error| self.explain(error))? as u64;
+        self.read += read;
+        self.total.set(self.total.get() + read);
+        if self.read > RATIO_FREE_BYTES && self.read / self.compressed.get().max(1) > RATIO_MAX {
+            let reason = format!(
+                "more than {RATIO_MAX} bytes come out of each compressed byte: a decompression bomb?"
+            );
+            return Err(broken(format!("{}: {reason}", self.name)));
+        }
+        if self.total.get() > DECOMPRESSED_BYTES_MAX {
+            return Err(broken(format!("{}: more than 1 TiB comes out of the file", self.name)));
+        }
+        Ok(usize::try_from(read).expect("no more than the length of a slice is read"))
+    }
+}

@@ -1,0 +1,377 @@
+//! JSON records, one at a time, out of every framing that log exports come in.
+//!
+//! * one object a line (NDJSON, JSON Lines), also with commas behind the lines;
+//! * an array of objects;
+//! * an object around such an array, under `value` (Graph) or `records` (Azure Monitor);
+//! * several of these after another, pretty-printed or not, with or without line breaks between them.
+//!
+//! Memory does not grow with the input: no more than a record and a chunk are held. What is damaged costs
+//! as little as can be told: a bad line its line, a bad element of an array its own place.
+
+use std::io::{self, Read};
+
+use memchr::{memchr, memchr_iter, memmem, memrchr};
+use serde_json::{Map, Value};
+
+use crate::{
+    contract::{PROBLEM_RAW_BYTES_MAX, Place, Problem, RECORD_BYTES_MAX, ReadError, Sample, Stop},
+    jsonscan::{Scanner, Step},
+};
+
+/// How many bytes are asked of the input at once.
+const READ_BYTES: usize = 256 * 1024;
+
+/// The bytes of one record and where they stand.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonRecord<'a> {
+    /// Record and line.
+    pub place: Place,
+    /// An object, if the JSON is right.
+    pub raw: &'a [u8],
+    /// Bytes before it on its line.
+    indent: u64,
+}
+
+impl JsonRecord<'_> {
+    /// A problem with the record as a whole.
+    pub fn problem(&self, reason: impl Into<String>) -> Problem {
+        problem(self.place, reason, self.raw)
+    }
+
+    /// A problem that the parser found, with its place in the input.
+    pub fn parse_problem(&self, error: &serde_json::Error) -> Problem {
+        let text = error.to_string();
+        let reason = text.rfind(" at line ").and_then(|at| text.get(..at)).unwrap_or(&text);
+        let is_data = error.is_data();
+        let reason = if is_data { reason.to_owned() } else { format!("not valid JSON: {reason}") };
+        let line = self.place.line.map(|line| line + error.line().saturating_sub(1) as u64);
+        let indent = if error.line() <= 1 { self.indent } else { 0 };
+        let column = (error.column() > 0).then(|| indent + error.column() as u64);
+        problem(Place { line, column, ..self.place }, reason, self.raw)
+    }
+}
+
+/// Receives records and what is none.
+pub type Each<'a> = dyn FnMut(Result<JsonRecord<'_>, Problem>) -> Result<(), Stop> + 'a;
+
+/// Reads all records of an input; returns how many there were, damaged ones included.
+pub fn read_records(input: &mut dyn Read, each: &mut Each<'_>) -> Result<u64, ReadError> {
+    let mut stream = Stream {
+        input,
+        bytes: Vec::new(),
+        at: 0,
+        is_at_end: false,
+        line: 1,
+        indent: 0,
+        records: 0,
+        frame: Frame::Top,
+        may_wrap: true,
+    };
+    stream.run(each)?;
+    Ok(stream.records)
+}
+
+/// The first complete record of a sample that is an object.
+pub fn first_object(sample: Sample<'_>) -> Option<Map<String, Value>> {
+    let mut first = None;
+    let mut bytes = sample.bytes;
+    let _ = read_records(&mut bytes, &mut |found| {
+        let object = found.ok().and_then(|record| serde_json::from_slice(record.raw).ok());
+        first = first.take().or(object);
+        if first.is_some() { Err(Stop) } else { Ok(()) }
+    });
+    first
+}
+
+/// Whether a text begins like JSON, which keeps table readers and others away.
+pub fn is_json_like(sample: Sample<'_>) -> bool {
+    matches!(sample.bytes.trim_ascii_start().first(), Some(b'{' | b'['))
+}
+
+/// What is around the next record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Frame {
+    Top,
+    Array,
+    WrappedArray,
+}
+
+struct Stream<'r> {
+    input: &'r mut dyn Read,
+    bytes: Vec<u8>,
+    at: usize,
+    is_at_end: bool,
+    /// The line of `at`, and the bytes before it on that line.
+    line: u64,
+    indent: u64,
+    records: u64,
+    frame: Frame,
+    /// Whether every object at the top is looked through for an array of records.
+    may_wrap: bool,
+}
+
+impl Stream<'_> {
+    fn run(&mut self, each: &mut Each<'_>) -> Result<(), ReadError> {
+        while let Some(byte) = self.skip_space()? {
+            match (self.frame, byte) {
+                (Frame::Top, b'{') => self.object(each)?,
+                (_, b'{') => self.value(Scanner::new(), each)?,
+                (Frame::Top, b'[') => {
+                    self.advance(1);
+                    self.frame = Frame::Array;
+                }
+                (_, b',') => self.advance(1),
+                (Frame::Array, b']') => {
+                    self.advance(1);
+                    self.frame = Frame::Top;
+                }
+                (Frame::WrappedArray, b']') => {
+                    self.advance(1);
+                    self.frame = Frame::Top;
+                    self.value(Scanner::within_object(), each)?;
+                }
+                (Frame::Top, _) => self.stray_line(each)?,
+                (_, _) => self.stray_element(each)?,
+            }
+        }
+        if self.frame != Frame::Top {
+            let reason = "the JSON ends before its array is closed: the file is cut off";
+            self.report(reason, &[], each)?;
+        }
+        Ok(())
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// Reads more behind the rest; whether there was more.
+    fn fill(&mut self) -> io::Result<bool> {
+        self.bytes.drain(..self.at);
+        self.at = 0;
+        let read = (&mut *self.input).take(READ_BYTES as u64).read_to_end(&mut self.bytes)?;
+        self.is_at_end |= read == 0;
+        Ok(read > 0)
+    }
+
+    /// Goes on by `n` bytes.
+    fn advance(&mut self, n: usize) {
+        let passed = self.bytes.get(self.at..self.at + n).unwrap_or_default();
+        match memrchr(b'\n', passed) {
+            None => self.indent += n as u64,
+            Some(last) => {
+                self.line += memchr_iter(b'\n', passed).count() as u64;
+                self.indent = (n - last - 1) as u64;
+            }
+        }
+        self.at += n;
+    }
+
+    /// The next byte that is no space; `None` at the end.
+    fn skip_space(&mut self) -> io::Result<Option<u8>> {
+        loop {
+            // 0x1e begins the records of RFC 7464.
+            let is_space = |b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | 0x1e);
+            match self.rest().iter().position(|b| !is_space(b)) {
+                Some(at) => {
+                    self.advance(at);
+                    return Ok(self.rest().first().copied());
+                }
+                None => {
+                    self.advance(self.rest().len());
+                    if !self.fill()? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The length of the rest of the line, as far as a record may go.
+    fn line_bytes(&mut self) -> io::Result<usize> {
+        let mut searched = 0;
+        loop {
+            let rest = self.rest();
+            if let Some(at) = memchr(b'\n', rest.get(searched..).unwrap_or_default()) {
+                return Ok(searched + at);
+            }
+            searched = rest.len();
+            if searched > RECORD_BYTES_MAX || !self.fill()? {
+                return Ok(searched);
+            }
+        }
+    }
+
+    /// An object at the top. Nearly always it is a line of NDJSON, and that is found out without looking
+    /// at each byte.
+    fn object(&mut self, each: &mut Each<'_>) -> Result<(), ReadError> {
+        if !self.may_wrap {
+            let line_bytes = self.line_bytes()?;
+            let line = self.rest().get(..line_bytes).unwrap_or_default().trim_ascii_end();
+            if is_one_record(line) {
+                let place = Place { record: self.records + 1, ..self.place() };
+                each(Ok(JsonRecord { place, raw: line, indent: self.indent }))?;
+                self.records += 1;
+                self.at += line_bytes;
+                self.indent += line_bytes as u64;
+                return Ok(());
+            }
+        }
+        self.value(Scanner::for_wrapper(), each)
+    }
+
+    fn place(&self) -> Place {
+        Place { record: self.records, line: Some(self.line), column: None }
+    }
+
+    /// Reads a value to its end and hands it on; or the rest of a wrapper, of which only problems are told.
+    fn value(&mut self, mut scanner: Scanner, each: &mut Each<'_>) -> Result<(), ReadError> {
+        let is_tail = !scanner.is_at_start();
+        let (place, indent) = (Place { record: self.records + 1, ..self.place() }, self.indent);
+        let mut head: Option<Vec<u8>> = None;
+        let mut done = 0;
+        let step = loop {
+            let (taken, step) = scanner.feed(self.rest().get(done..).unwrap_or_default());
+            done += taken;
+            if done > RECORD_BYTES_MAX || (is_tail && step == Step::More) {
+                let record = self.rest().get(..done).unwrap_or_default();
+                head.get_or_insert_with(|| beginning(record).to_vec());
+                self.advance(done);
+                done = 0;
+            }
+            if step != Step::More || !self.fill()? {
+                break step;
+            }
+        };
+        if step == Step::Wrapper {
+            self.frame = Frame::WrappedArray;
+            self.advance(done);
+            return Ok(());
+        }
+        if self.frame == Frame::Top && !is_tail {
+            self.may_wrap = false;
+        }
+        if is_tail && step == Step::Complete {
+            self.may_wrap = true;
+            self.advance(done);
+            return Ok(());
+        }
+        self.records += 1;
+        let raw = self.rest().get(..done).unwrap_or_default();
+        let told = match (&head, step) {
+            (None, Step::Complete) => Ok(JsonRecord { place, raw, indent }),
+            (head, _) => {
+                let raw = head.as_deref().unwrap_or(raw);
+                Err(problem(place, reason(step), raw))
+            }
+        };
+        each(told)?;
+        self.advance(done);
+        if matches!(step, Step::Broken(_)) {
+            self.resume(scanner.has_lines)?;
+        }
+        Ok(())
+    }
+
+    /// Finds a place behind damage where a record may begin.
+    fn resume(&mut self, has_lines: bool) -> Result<(), ReadError> {
+        let is_line_of_its_own = self.frame == Frame::Top && !has_lines;
+        loop {
+            self.skip_line()?;
+            if is_line_of_its_own || self.skip_space()?.is_none_or(|byte| byte == b'{') {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Goes to the end of the line and returns the beginning of what was passed.
+    fn skip_line(&mut self) -> io::Result<Vec<u8>> {
+        let mut head: Option<Vec<u8>> = None;
+        loop {
+            let line_bytes = self.line_bytes()?;
+            let passed = self.rest().get(..line_bytes).unwrap_or_default();
+            head.get_or_insert_with(|| beginning(passed).to_vec());
+            self.advance(line_bytes);
+            if !self.rest().is_empty() || !self.fill()? {
+                return Ok(head.unwrap_or_default());
+            }
+        }
+    }
+
+    /// A line that begins with something else than an object.
+    fn stray_line(&mut self, each: &mut Each<'_>) -> Result<(), ReadError> {
+        let place = Place { record: self.records + 1, ..self.place() };
+        self.records += 1;
+        let line = self.skip_line()?;
+        Ok(each(Err(problem(place, "not a JSON object", line.trim_ascii_end())))?)
+    }
+
+    /// An element of an array that is no object.
+    fn stray_element(&mut self, each: &mut Each<'_>) -> Result<(), ReadError> {
+        let mut scanner = Scanner::new();
+        let mut head: Option<Vec<u8>> = None;
+        let (place, mut is_first) = (Place { record: self.records + 1, ..self.place() }, true);
+        // Up to the comma or bracket behind it, wherever they stand outside of its own brackets and strings.
+        while let Some(&byte) = self.rest().first() {
+            if !is_first && scanner.is_at_start() && matches!(byte, b',' | b']' | b'\n' | b'{') {
+                break;
+            }
+            is_first = false;
+            head.get_or_insert_default().push(byte);
+            if let Some(head) = &mut head {
+                head.truncate(PROBLEM_RAW_BYTES_MAX);
+            }
+            let (_, step) = scanner.feed(&[byte]);
+            self.advance(1);
+            if step == Step::CutOff || (self.rest().is_empty() && !self.fill()?) {
+                break;
+            }
+        }
+        self.records += 1;
+        Ok(each(Err(problem(
+            place,
+            "an element of the array is not a JSON object",
+            &head.unwrap_or_default(),
+        )))?)
+    }
+
+    fn report(&mut self, reason: &str, raw: &[u8], each: &mut Each<'_>) -> Result<(), ReadError> {
+        self.records += 1;
+        Ok(each(Err(problem(self.place(), reason, raw)))?)
+    }
+}
+
+/// Whether a line that begins with `{` is a record and nothing else, as far as that is quickly told.
+fn is_one_record(line: &[u8]) -> bool {
+    line.len() <= RECORD_BYTES_MAX
+        && line.ends_with(b"}")
+        && !may_be_wrapper(line)
+        && memmem::find(line, b"}{").is_none()
+        && memmem::find(line, b"} {").is_none()
+}
+
+fn may_be_wrapper(line: &[u8]) -> bool {
+    let first = line.get(1..).unwrap_or_default().trim_ascii_start();
+    [&b"\"@odata"[..], b"\"value\"", b"\"records\"", b"\"Records\""].iter().any(|key| first.starts_with(key))
+}
+
+fn reason(step: Step) -> &'static str {
+    match step {
+        Step::Broken(reason) => reason,
+        Step::CutOff => "the record is not closed before the next one begins: it is cut off",
+        Step::More => "the JSON ends in the middle of a record: the file is cut off",
+        Step::Complete | Step::Wrapper => "the record is longer than 1 MiB",
+    }
+}
+
+fn beginning(raw: &[u8]) -> &[u8] {
+    raw.get(..PROBLEM_RAW_BYTES_MAX).unwrap_or(raw)
+}
+
+fn problem(place: Place, reason: impl Into<String>, raw: &[u8]) -> Problem {
+    Problem { place, reason: reason.into(), raw: beginning(raw).to_vec() }
+}
+
+#[cfg(test)]
+#[path = "jsonstream_tests.rs"]
+mod tests;
