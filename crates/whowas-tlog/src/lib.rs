@@ -14,7 +14,9 @@ pub mod cosignature;
 pub mod hash;
 mod key;
 pub mod note;
+pub mod proof;
 pub mod tile;
+pub mod tlog_proof;
 pub mod tree;
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
-//! Inclusion and consistency proofs: RFC 6962 sections 2.1.1 and 2.1.2 make them, RFC 9162 sections
-//! 2.1.3.2 and 2.1.4.2 check them.
+//! Inclusion and consistency proofs: RFC 6962 §2.1.1 and §2.1.2 make them,
+//! RFC 9162 §2.1.3.2 and §2.1.4.2 check them.
 //!
-//! Making and checking are two different algorithms on purpose: a proof is handed out only after the checker,
-//! which knows nothing of tiles, has accepted it against the root the caller trusts. Signatures are not
-//! looked at here; a root is trusted because a [`crate::checkpoint`] said so.
+//! Making and checking are two different algorithms on purpose: a proof is
+//! handed out only after the checker, which knows nothing of tiles, has
+//! accepted it against the root the caller trusts. Signatures are not looked
+//! at here: a root is trusted because a [`crate::checkpoint`] said so.
 
 use crate::hash::{Hash, empty_root, node_hash};
-use crate::tile::{NodeReader, ReadError, TileSource};
+use crate::tile::{NodeReader, TileError, TileSource};
 
-/// Most hashes any proof can have: an inclusion proof has at most 64 (one for each halving of a tree below
-/// 2^64 leaves), a consistency proof one more.
+/// Most hashes a proof can have: an inclusion proof 64, one for each halving
+/// of a tree below 2^64 leaves; a consistency proof one more.
 pub const PROOF_HASHES_MAX: usize = 65;
 
 /// Which property of a proof does not hold.
@@ -43,26 +44,31 @@ pub enum ProofError {
 }
 
 /// Why no proof could be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProveError<E> {
+#[derive(Debug, thiserror::Error)]
+pub enum ProveError {
     /// The tiles could not be read.
-    #[error("the tree could not be read")]
-    Read(#[from] ReadError<E>),
-    /// The request is impossible, or the tiles do not prove it: in the latter case the evidence is broken.
+    #[error("tiles could not be read")]
+    Tile(#[from] TileError),
+    /// The request is impossible, or the tiles do not lead to the trusted
+    /// root: then the evidence is broken.
     #[error("no valid proof can be made")]
     Proof(#[from] ProofError),
 }
 
-/// Proves that `leaf` is the `index`-th leaf of the tree of `size` leaves whose trusted root is `root`.
+/// Proves that `leaf` is at `index` in the tree of `size` leaves whose trusted
+/// root is `root`. The hashes go from the leaf's sibling up to the root's
+/// child, and have been verified.
 ///
-/// The hashes go from the leaf's sibling up to the root's child. They have been verified.
-pub fn prove_inclusion<S: TileSource>(
+/// # Errors
+/// There is no such leaf, a tile cannot be read, or the tiles lead to another
+/// leaf or root.
+pub fn prove_inclusion(
     index: u64,
     leaf: &Hash,
     size: u64,
     root: &Hash,
-    source: &mut S,
-) -> Result<Vec<Hash>, ProveError<S::Error>> {
+    source: &mut impl TileSource,
+) -> Result<Vec<Hash>, ProveError> {
     if index >= size {
         return Err(ProofError::IndexBeyondTree { index, size }.into());
     }
@@ -84,14 +90,19 @@ pub fn prove_inclusion<S: TileSource>(
     Ok(proof)
 }
 
-/// Proves that the tree of `old_size` leaves is a prefix of the one of `new_size` whose trusted root is
-/// `new_root`. The hashes have been verified.
-pub fn prove_consistency<S: TileSource>(
+/// Proves that the tree of `old_size` leaves is a prefix of the one of
+/// `new_size` whose trusted root is `new_root`. The hashes have been verified.
+/// What the old root was, [`crate::tile::root_at`] tells.
+///
+/// # Errors
+/// The old tree is larger, a tile cannot be read, or the tiles lead to another
+/// root.
+pub fn prove_consistency(
     old_size: u64,
     new_size: u64,
     new_root: &Hash,
-    source: &mut S,
-) -> Result<Vec<Hash>, ProveError<S::Error>> {
+    source: &mut impl TileSource,
+) -> Result<Vec<Hash>, ProveError> {
     if old_size > new_size {
         return Err(ProofError::TreeShrinks { old_size, new_size }.into());
     }
@@ -106,13 +117,13 @@ pub fn prove_consistency<S: TileSource>(
     Ok(proof)
 }
 
-/// `SUBPROOF(old_size, D[0:new_size], true)` of RFC 6962 section 2.1.2, walked down from the root.
+/// `SUBPROOF(old_size, D[0:new_size], true)` of RFC 6962 §2.1.2, walked down from the root.
 fn subproof<S: TileSource>(
     tree: &mut NodeReader<'_, S>,
     old_size: u64,
     new_size: u64,
     proof: &mut Vec<Hash>,
-) -> Result<(), ReadError<S::Error>> {
+) -> Result<(), TileError> {
     let (mut start, mut end) = (0, new_size);
     while old_size != end {
         let split = start + largest_power_of_two_below(end - start);
@@ -138,7 +149,10 @@ fn largest_power_of_two_below(leaves: u64) -> u64 {
     1 << (leaves - 1).ilog2()
 }
 
-/// Checks an inclusion proof (RFC 9162 section 2.1.3.2).
+/// Checks an inclusion proof (RFC 9162 §2.1.3.2).
+///
+/// # Errors
+/// The proof does not lead from the leaf to the root.
 pub fn verify_inclusion(
     proof: &[Hash],
     index: u64,
@@ -161,9 +175,13 @@ pub fn verify_inclusion(
     if hash == *root { Ok(()) } else { Err(ProofError::RootMismatch) }
 }
 
-/// Checks a consistency proof (RFC 9162 section 2.1.4.2).
+/// Checks a consistency proof (RFC 9162 §2.1.4.2).
 ///
-/// Beyond the RFC: every tree extends the empty one, with an empty proof (c2sp.org/tlog-witness).
+/// Beyond the RFC: every tree extends the empty one, with an empty proof
+/// (c2sp.org/tlog-witness).
+///
+/// # Errors
+/// The proof does not lead to both roots.
 pub fn verify_consistency(
     proof: &[Hash],
     old_size: u64,
