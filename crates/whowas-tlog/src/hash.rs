@@ -11,7 +11,7 @@ use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-/// Length of a [`Hash`] in bytes.
+/// Length of a [`struct@Hash`] in bytes.
 pub const HASH_BYTES: usize = 32;
 
 /// A SHA-256 value: a leaf, an inner node or a root. Printed and parsed as
@@ -19,7 +19,7 @@ pub const HASH_BYTES: usize = 32;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash(pub [u8; HASH_BYTES]);
 
-/// Why a text is not a [`Hash`].
+/// Why a text is not a [`struct@Hash`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
     /// The text is not canonical standard base64.
