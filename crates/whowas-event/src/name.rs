@@ -69,6 +69,12 @@ impl fmt::Display for EnvironmentName {
     }
 }
 
+impl serde::Serialize for EnvironmentName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
 fn is_name(half: &str) -> bool {
     half.len() <= NAME_BYTES_MAX
         && half.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())

@@ -1,1 +1,22 @@
-//! Placeholder.
+//! What may be asked of a trail, and the engine that answers.
+//!
+//! The filter language and the named queries are pure; [`Engine`] runs them with Apache DataFusion over
+//! archive and tail alike. Nothing here writes, and nothing here decides what happened: an answer is
+//! derived from committed records, and a proof is not this crate's to give.
+//!
+//! Start at [`LoginRequest`] and [`Engine::logins`].
+
+mod engine;
+mod error;
+pub mod filter;
+mod lower;
+mod named;
+pub mod page;
+mod row;
+mod table;
+
+pub use engine::{Engine, LoginPage, LoginRequest, WINDOW_DAYS_DEFAULT};
+pub use error::QueryError;
+pub use filter::{Filter, FilterError};
+pub use named::NamedQuery;
+pub use row::{LoginRow, NameSource};

@@ -1,1 +1,32 @@
-//! Placeholder.
+//! The life of a trail: sequence, commit, recover, archive, compact, and the control database.
+//!
+//! What "durable" means here: the bytes and their directory entries were fsynced before the call
+//! returned. The store is trusted for availability, never for integrity: the Merkle tree stands above it.
+//! This crate knows no foreign format, no query language and no HTTP.
+//!
+//! Start at [`Store`], then [`Trail::append`]; the commit protocol with its crash points is in `trail.rs`,
+//! what opening does about a crash in `recover.rs`, the layout on disk in `docs/format.md`.
+
+mod archive;
+pub mod audit;
+pub mod columns;
+pub mod control;
+mod directory;
+mod durable;
+mod error;
+mod objects;
+mod recover;
+mod seen;
+mod sequence;
+mod staging;
+mod store;
+mod trail;
+
+pub use archive::ArchiveFile;
+pub use control::Person;
+pub use directory::Directory;
+pub use durable::DurableLocal;
+pub use error::{ErrorKind, StoreError};
+pub use sequence::{Batch, Receipt};
+pub use store::{Clock, DEFAULT_ORIGIN_BASE, Store};
+pub use trail::{POOL_RECORDS_MAX, Snapshot, TailBatch, Trail, WhenFull};

@@ -1,0 +1,41 @@
+//! What can go wrong with a question.
+
+use datafusion::error::DataFusionError;
+use whowas_store::{ErrorKind, StoreError};
+
+/// An error of a query.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The filter is no filter.
+    #[error("filter: {0}")]
+    Filter(#[from] crate::FilterError),
+    /// The question cannot be answered as asked.
+    #[error("{0}")]
+    Invalid(String),
+    /// The SQL is not understood.
+    #[error("SQL: {0}")]
+    Sql(String),
+    /// The engine failed.
+    #[error("query engine: {0}")]
+    Engine(#[from] DataFusionError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl QueryError {
+    /// What the caller should do.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Filter(_) | Self::Invalid(_) | Self::Sql(_) => ErrorKind::Invalid,
+            Self::Engine(DataFusionError::ParquetError(_) | DataFusionError::ArrowError(..)) => {
+                ErrorKind::Corrupt
+            }
+            Self::Engine(DataFusionError::ObjectStore(_) | DataFusionError::ResourcesExhausted(_)) => {
+                ErrorKind::Unavailable
+            }
+            Self::Engine(_) => ErrorKind::Internal,
+            Self::Store(error) => error.kind(),
+        }
+    }
+}

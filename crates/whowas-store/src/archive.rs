@@ -1,0 +1,435 @@
+//! The archive: every record that left the tail, in Parquet files of a Delta table.
+//!
+//! Any Delta reader can use it. A file covers a stretch of positions and is sorted by `user_key`, then by
+//! time: one person's history is one run of a few pages, and the pages' statistics find it. Files are
+//! small when they come from the tail; [`Archive::compact`] merges neighbours.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arrow::{
+    array::{AsArray, RecordBatch, UInt32Array},
+    compute::{SortColumn, SortOptions, concat_batches, lexsort_to_indices, take_record_batch},
+    datatypes::{DataType as ArrowType, Int64Type, TimestampMicrosecondType},
+};
+use deltalake_core::{
+    DeltaTable, DeltaTableBuilder,
+    kernel::{
+        Action, Add, DataType, PrimitiveType, StructField, Transaction,
+        transaction::{CommitBuilder, CommitProperties},
+    },
+    operations::create::CreateBuilder,
+    protocol::{DeltaOperation, SaveMode},
+};
+use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use parquet::{
+    arrow::ArrowWriter,
+    basic::{Compression, Encoding, ZstdLevel},
+    file::properties::{EnabledStatistics, WriterProperties},
+    schema::types::ColumnPath,
+};
+use sha2::{Digest, Sha256};
+use url::Url;
+use whowas_event::Time;
+
+use crate::{StoreError, columns::SCHEMA};
+
+/// The application id under which the Delta log states how far the archive reaches.
+const TRANSACTION_APP: &str = "whowas-archived-to";
+/// Rows of one page: what must be decoded to show one row. Smaller pages find single rows faster and
+/// compress worse.
+const PAGE_ROWS: usize = 2048;
+/// Rows of one row group, and so of one file.
+pub(crate) const FILE_ROWS_MAX: usize = 1024 * 1024;
+/// Files of at most this many rows are merged by compaction.
+const SMALL_FILE_ROWS: u64 = FILE_ROWS_MAX as u64 / 2;
+/// So many small neighbours are worth a merge.
+const COMPACT_FILES_MIN: usize = 4;
+
+/// One Parquet file of the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchiveFile {
+    /// Path below the archive's root.
+    pub path: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Its records.
+    pub rows: u64,
+    /// The positions it covers, `start..end`.
+    pub start: u64,
+    /// One past its last position.
+    pub end: u64,
+    /// The earliest `occurred_at` in it.
+    pub occurred_min: Time,
+    /// The latest.
+    pub occurred_max: Time,
+    /// Lower-case hexadecimal SHA-256 of the whole file, from its name. It finds damage, not forgery:
+    /// that the records are the committed ones is for the leaves to prove.
+    pub sha256: String,
+}
+
+/// The Delta table of one trail.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    table: DeltaTable,
+    store: Arc<dyn ObjectStore>,
+    /// The trail's objects; `archive/` below it is the table.
+    prefix: Path,
+    files: Vec<ArchiveFile>,
+    archived_to: u64,
+}
+
+impl Archive {
+    /// Opens the table at `url`, creating it if there is none. `store` has the file system's root (or the
+    /// bucket's) as its own.
+    pub(crate) async fn open(
+        store: Arc<dyn ObjectStore>,
+        prefix: Path,
+        url: Url,
+    ) -> Result<Self, StoreError> {
+        let builder = DeltaTableBuilder::from_url(url.clone())?.with_storage_backend(store.clone(), url);
+        let mut table = builder.build()?;
+        if table.verify_deltatable_existence().await? {
+            table.load().await?;
+        } else {
+            table = CreateBuilder::new()
+                .with_log_store(table.log_store())
+                .with_table_name("records")
+                .with_columns(delta_columns())
+                .await?;
+        }
+        let mut archive = Self { table, store, prefix, files: Vec::new(), archived_to: 0 };
+        archive.reload().await?;
+        Ok(archive)
+    }
+
+    /// Takes the list of files from the Delta log.
+    async fn reload(&mut self) -> Result<(), StoreError> {
+        let state = self.table.snapshot()?;
+        let log_store = self.table.log_store();
+        let reached = state.snapshot().transaction_version(log_store.as_ref(), TRANSACTION_APP).await?;
+        self.archived_to = u64::try_from(reached.unwrap_or(0)).unwrap_or(0);
+        self.files.clear();
+        for file in state.log_data().iter() {
+            let stats: Stats = file
+                .stats()
+                .and_then(|text| serde_json::from_str(&text).ok())
+                .ok_or_else(|| StoreError::corrupt(format!("archive: {} has no statistics", file.path())))?;
+            let mut found = stats.file(file.path().into_owned(), u64::try_from(file.size()).unwrap_or(0))?;
+            found.sha256 = digest_in_name(&found.path).unwrap_or_default().to_owned();
+            self.files.push(found);
+        }
+        self.files.sort_by_key(|file| file.start);
+        let mut at = 0;
+        for file in &self.files {
+            if file.start != at || file.end < file.start || file.rows != file.end - file.start {
+                return Err(StoreError::corrupt(format!(
+                    "archive: positions {at} to {} are missing",
+                    file.start
+                )));
+            }
+            at = file.end;
+        }
+        if at != self.archived_to {
+            return Err(StoreError::corrupt(format!(
+                "archive: its files reach position {at}, its log says {}",
+                self.archived_to
+            )));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn files(&self) -> &[ArchiveFile] {
+        &self.files
+    }
+
+    /// Every position below this is in the archive.
+    pub(crate) const fn archived_to(&self) -> u64 {
+        self.archived_to
+    }
+
+    /// Adds the batches, which follow `archived_to` without a gap. When this returns they are durable and
+    /// their staging objects may go.
+    pub(crate) async fn append(&mut self, batches: Vec<RecordBatch>, now: Time) -> Result<(), StoreError> {
+        let start = self.archived_to;
+        let (file, body) = tokio::task::spawn_blocking(move || encode_file(&batches, start))
+            .await
+            .map_err(|e| StoreError::Poisoned(e.to_string()))??;
+        self.put(&file, body).await?;
+        let end = file.end;
+        self.commit(
+            vec![add_action(&file, now, true)],
+            end,
+            DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None },
+        )
+        .await
+    }
+
+    async fn put(&self, file: &ArchiveFile, body: Vec<u8>) -> Result<(), StoreError> {
+        self.store.put(&self.location(&file.path), body.into()).await?;
+        Ok(())
+    }
+
+    fn location(&self, path: &str) -> Path {
+        Path::from(format!("{}/archive/{path}", self.prefix))
+    }
+
+    async fn commit(
+        &mut self,
+        actions: Vec<Action>,
+        end: u64,
+        operation: DeltaOperation,
+    ) -> Result<(), StoreError> {
+        let version = i64::try_from(end).unwrap_or(i64::MAX);
+        let properties = CommitProperties::default()
+            .with_application_transaction(Transaction::new(TRANSACTION_APP, version))
+            .with_cleanup_expired_logs(Some(true));
+        let log_store = self.table.log_store();
+        let state = self.table.snapshot()?.clone();
+        CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(&state), log_store, operation)
+            .await?;
+        self.table.update_state().await?;
+        self.reload().await
+    }
+
+    /// Neighbouring small files that are worth a merge: a range of [`Self::files`].
+    pub(crate) fn worth_compacting(&self) -> Option<std::ops::Range<usize>> {
+        let mut start = 0;
+        while start < self.files.len() {
+            let mut rows = 0;
+            let run = self
+                .files
+                .iter()
+                .skip(start)
+                .take_while(|file| {
+                    rows += file.rows;
+                    file.rows <= SMALL_FILE_ROWS && rows <= FILE_ROWS_MAX as u64
+                })
+                .count();
+            // Files of like size only: a large one is not rewritten for the sake of a few rows.
+            let merged: u64 = self.files.iter().skip(start).take(run).map(|file| file.rows).sum();
+            let largest = self.files.iter().skip(start).take(run).map(|file| file.rows).max().unwrap_or(0);
+            if run >= COMPACT_FILES_MIN && largest * 2 <= merged {
+                return Some(start..start + run);
+            }
+            start += run.max(1);
+        }
+        None
+    }
+
+    /// Merges the files of `range` into one, and returns the objects that no reader needs any more once
+    /// running queries are done.
+    pub(crate) async fn compact(
+        &mut self,
+        range: std::ops::Range<usize>,
+        now: Time,
+    ) -> Result<Vec<Path>, StoreError> {
+        let old: Vec<ArchiveFile> = self.files.get(range).unwrap_or_default().to_vec();
+        let (Some(first), true) = (old.first(), old.len() > 1) else { return Ok(Vec::new()) };
+        let start = first.start;
+        let mut batches = Vec::new();
+        for file in &old {
+            let body = self.store.get(&self.location(&file.path)).await?.bytes().await?;
+            batches.extend(decode_file(body)?);
+        }
+        let (file, body) = tokio::task::spawn_blocking(move || encode_file(&batches, start))
+            .await
+            .map_err(|e| StoreError::Poisoned(e.to_string()))??;
+        self.put(&file, body).await?;
+        let mut actions = vec![add_action(&file, now, false)];
+        let state = self.table.snapshot()?;
+        for view in state.log_data().iter() {
+            if old.iter().any(|file| file.path == view.path()) {
+                actions.push(Action::Remove(view.remove_action(false)));
+            }
+        }
+        let operation = DeltaOperation::Optimize {
+            predicate: None,
+            target_size: i64::try_from(FILE_ROWS_MAX).unwrap_or(i64::MAX),
+        };
+        let end = self.archived_to;
+        self.commit(actions, end, operation).await?;
+        Ok(old.iter().map(|file| self.location(&file.path)).collect())
+    }
+}
+
+/// The batches of one Parquet file.
+pub(crate) fn decode_file(body: bytes::Bytes) -> Result<Vec<RecordBatch>, StoreError> {
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(body)?
+        .with_batch_size(8192)
+        .build()?;
+    Ok(reader.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Sorts and encodes records that cover the positions from `start` on.
+fn encode_file(batches: &[RecordBatch], start: u64) -> Result<(ArchiveFile, Vec<u8>), StoreError> {
+    let batch = concat_batches(&SCHEMA, batches)?;
+    let batch = take_record_batch(&batch, &sort_order(&batch)?)?;
+    let mut body = Vec::new();
+    let mut writer =
+        ArrowWriter::try_new(&mut body, batch.schema(), Some(writer_properties(batch.num_rows())))?;
+    writer.write(&batch)?;
+    writer.close()?;
+    let times =
+        batch.column_by_name("occurred_at").and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
+    let positions = batch.column_by_name("position").and_then(|c| c.as_primitive_opt::<Int64Type>());
+    let (Some(times), Some(positions)) = (times, positions) else {
+        return Err(StoreError::corrupt("a batch lacks its times or positions"));
+    };
+    let rows = batch.num_rows() as u64;
+    let in_range =
+        positions.values().iter().all(|&p| u64::try_from(p).is_ok_and(|p| p >= start && p < start + rows));
+    if !in_range {
+        return Err(StoreError::corrupt(format!("a batch for positions from {start} has others")));
+    }
+    let instant = |micros: Option<i64>| {
+        Time::from_ms(micros.unwrap_or(0) / 1000).map_err(|_| StoreError::corrupt("a time is out of range"))
+    };
+    let sha256 = hex::encode(Sha256::digest(&body));
+    let file = ArchiveFile {
+        path: format!("{start:020}-{:020}-{sha256}.parquet", start + rows),
+        bytes: body.len() as u64,
+        rows,
+        start,
+        end: start + rows,
+        occurred_min: instant(arrow::compute::min(times))?,
+        occurred_max: instant(arrow::compute::max(times))?,
+        sha256,
+    };
+    Ok((file, body))
+}
+
+/// The digest that ends the name of an archive file.
+fn digest_in_name(path: &str) -> Option<&str> {
+    path.strip_suffix(".parquet")?.rsplit_once('-').map(|(_, digest)| digest)
+}
+
+/// By person, then newest first.
+fn sort_order(batch: &RecordBatch) -> Result<UInt32Array, StoreError> {
+    let column = |name: &str, descending: bool| SortColumn {
+        values: batch.column_by_name(name).cloned().unwrap_or_else(|| batch.column(0).clone()),
+        options: Some(SortOptions { descending, nulls_first: true }),
+    };
+    Ok(lexsort_to_indices(&[column("user_key", false), column("occurred_at", true)], None)?)
+}
+
+/// Columns with few distinct values, for which a dictionary pays. The others repeat within one person's
+/// run, where zstd finds the repetition, and a dictionary of them would have to be decoded for every row.
+const DICTIONARY_COLUMNS: [&str; 17] = [
+    "kind",
+    "source",
+    "format",
+    "activity",
+    "status",
+    "status_code",
+    "user_domain",
+    "src_country",
+    "src_region",
+    "src_city",
+    "device_os",
+    "service_name",
+    "service_uid",
+    "auth_protocol",
+    "logon_type",
+    "recorded_at",
+    "received_at",
+];
+/// Columns by which pages are chosen.
+const INDEXED_COLUMNS: [&str; 5] = ["user_key", "occurred_at", "position", "src_ip", "session_uid"];
+
+fn writer_properties(rows: usize) -> WriterProperties {
+    let mut builder = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a level of zstd")))
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_write_batch_size(PAGE_ROWS)
+        .set_max_row_group_row_count(Some(FILE_ROWS_MAX))
+        .set_created_by("whowas".to_owned());
+    for name in DICTIONARY_COLUMNS {
+        builder = builder.set_column_dictionary_enabled(ColumnPath::from(name), true);
+    }
+    for name in INDEXED_COLUMNS {
+        builder = builder.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Page);
+    }
+    for name in ["occurred_at", "position"] {
+        builder = builder.set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
+    }
+    for name in ["src_ip", "session_uid", "native_id"] {
+        let distinct = rows.div_ceil(2).max(1) as u64;
+        builder = builder
+            .set_column_bloom_filter_enabled(ColumnPath::from(name), true)
+            .set_column_bloom_filter_fpp(ColumnPath::from(name), 0.05)
+            .set_column_bloom_filter_max_ndv(ColumnPath::from(name), distinct);
+    }
+    // Random bytes do not compress.
+    builder = builder.set_column_compression(ColumnPath::from("salt"), Compression::UNCOMPRESSED);
+    builder.build()
+}
+
+/// The statistics of a file in the Delta log: what this program needs, under the names of the protocol.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stats {
+    num_records: u64,
+    min_values: StatValues,
+    max_values: StatValues,
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct StatValues {
+    position: u64,
+    occurred_at: Time,
+}
+
+impl Stats {
+    fn file(&self, path: String, bytes: u64) -> Result<ArchiveFile, StoreError> {
+        let end = self.max_values.position.checked_add(1);
+        Ok(ArchiveFile {
+            path,
+            bytes,
+            rows: self.num_records,
+            start: self.min_values.position,
+            end: end.ok_or_else(|| StoreError::corrupt("archive: a position is out of range"))?,
+            occurred_min: self.min_values.occurred_at,
+            occurred_max: self.max_values.occurred_at,
+            sha256: String::new(),
+        })
+    }
+}
+
+fn add_action(file: &ArchiveFile, now: Time, data_change: bool) -> Action {
+    let stats = Stats {
+        num_records: file.rows,
+        min_values: StatValues { position: file.start, occurred_at: file.occurred_min },
+        max_values: StatValues { position: file.end - 1, occurred_at: file.occurred_max },
+    };
+    Action::Add(Add {
+        path: file.path.clone(),
+        partition_values: HashMap::new(),
+        size: i64::try_from(file.bytes).unwrap_or(i64::MAX),
+        modification_time: now.as_ms(),
+        data_change,
+        stats: Some(serde_json::to_string(&stats).expect("statistics are plain data")),
+        ..Add::default()
+    })
+}
+
+fn delta_columns() -> Vec<StructField> {
+    let primitive = |field: &arrow::datatypes::Field| match field.data_type() {
+        ArrowType::Int64 => PrimitiveType::Long,
+        ArrowType::Int32 => PrimitiveType::Integer,
+        ArrowType::Boolean => PrimitiveType::Boolean,
+        ArrowType::Binary => PrimitiveType::Binary,
+        ArrowType::Timestamp(..) => PrimitiveType::Timestamp,
+        _ => PrimitiveType::String,
+    };
+    SCHEMA
+        .fields()
+        .iter()
+        .map(|field| {
+            StructField::new(field.name(), DataType::Primitive(primitive(field)), field.is_nullable())
+        })
+        .collect()
+}

@@ -1,0 +1,274 @@
+//! Checking a trail from its records: leaves, tiles, root, checkpoint. Repairs nothing.
+//!
+//! Memory is that of one archive file, whatever the size of the trail.
+
+use sha2::{Digest, Sha256};
+use whowas_event::LeafWriter;
+use whowas_tlog::{
+    checkpoint::Checkpoint,
+    hash::{Hash, leaf_hash},
+    note::VerifyingKey,
+    tile::{TileId, TileSource, check_tiles},
+    tree::Frontier,
+};
+
+use crate::{
+    ArchiveFile, Store, StoreError,
+    archive::{Archive, decode_file},
+    columns::{read_records, user_key},
+    control::Environment,
+    objects::{Objects, TileReader},
+    recover::leaf_hashes,
+    staging,
+};
+
+/// What a check of one trail found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Audit {
+    /// Size of the tree that was checked.
+    pub size: u64,
+    /// Its root, base64.
+    pub root: String,
+    /// Records whose leaves were re-derived.
+    pub leaves: u64,
+    /// What is wrong; empty if everything holds. The first is the one to look at.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// Where: an object, or a position.
+    pub place: String,
+    /// What.
+    pub reason: String,
+}
+
+/// Findings that are listed; a broken file would otherwise fill the screen with its positions.
+const FINDINGS_MAX: usize = 100;
+
+impl Store {
+    /// Checks one trail of this data folder. The trail must not be open for writing.
+    pub async fn audit(&self, environment: &Environment) -> Result<Audit, StoreError> {
+        let objects = self.trail_objects(&environment.name);
+        let key = self.verifying_key(environment)?;
+        let mut auditor = Auditor { objects, audit: Audit::default(), frontier: Frontier::new() };
+        auditor.run(environment, key).await;
+        Ok(auditor.audit)
+    }
+}
+
+struct Auditor {
+    objects: Objects,
+    audit: Audit,
+    frontier: Frontier,
+}
+
+impl Auditor {
+    fn found(&mut self, place: impl Into<String>, reason: impl Into<String>) {
+        if self.audit.findings.len() < FINDINGS_MAX {
+            self.audit.findings.push(Finding { place: place.into(), reason: reason.into() });
+        }
+    }
+
+    async fn run(&mut self, environment: &Environment, key: VerifyingKey) {
+        let Some(checkpoint) = self.checkpoint(environment, &key).await else { return };
+        self.audit.size = checkpoint.size;
+        self.audit.root = checkpoint.root.to_string();
+        if let Err(error) = self.records(environment, &checkpoint).await {
+            self.found("records", error.to_string());
+        }
+        if self.frontier.size() != checkpoint.size {
+            let have = self.frontier.size();
+            self.found(
+                "records",
+                format!("there are {have} records, the checkpoint says {}", checkpoint.size),
+            );
+        } else if self.frontier.root() != checkpoint.root {
+            self.found("records", "the records do not have the root of the checkpoint");
+        }
+        let mut reader = self.objects.tile_reader();
+        let size = checkpoint.size;
+        let checked =
+            tokio::task::spawn_blocking(move || check_tiles(size, &mut reader).map_err(|e| e.to_string()))
+                .await;
+        match checked.map_err(|e| e.to_string()).and_then(|result| result) {
+            Ok(root) if root == checkpoint.root => {}
+            Ok(_) => self.found("tiles", "the tiles do not have the root of the checkpoint"),
+            Err(reason) => self.found("tiles", reason),
+        }
+    }
+
+    /// Both checkpoints, the published and the committed one, must verify; they may differ by the one
+    /// commit that a crash interrupted.
+    async fn checkpoint(&mut self, environment: &Environment, key: &VerifyingKey) -> Option<Checkpoint> {
+        let open = |note: &str| Checkpoint::open(note, &environment.origin, std::slice::from_ref(key));
+        let published = match self.objects.get("checkpoint").await {
+            Ok(Some(note)) => open(&String::from_utf8_lossy(&note)).map_err(|e| e.to_string()),
+            Ok(None) => Err("it is missing".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        let published = match published {
+            Ok(published) => published,
+            Err(reason) => {
+                self.found("checkpoint", reason);
+                return None;
+            }
+        };
+        match open(&environment.checkpoint) {
+            Err(error) => self.found("control database", format!("its checkpoint: {error}")),
+            Ok(committed) if committed.size == published.size && committed.root != published.root => {
+                self.found("checkpoint", "the control database has another root for the same size");
+            }
+            Ok(committed) if committed.size < published.size => {
+                let (has, knows) = (published.size, committed.size);
+                self.found(
+                    "control database",
+                    format!("it knows {knows} records, a checkpoint for {has} is published"),
+                );
+            }
+            Ok(_) => {}
+        }
+        Some(published)
+    }
+
+    /// Re-derives every leaf in the order of positions and compares it with its tile.
+    async fn records(
+        &mut self,
+        environment: &Environment,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), StoreError> {
+        let url = format!("file:///{}/archive/", self.objects.prefix);
+        let url = url::Url::parse(&url).map_err(|e| StoreError::Invalid(e.to_string()))?;
+        let archive = Archive::open(self.objects.store.clone(), self.objects.prefix.clone(), url).await?;
+        let mut tiles = TileCompare::new(self.objects.tile_reader(), checkpoint.size);
+        for file in archive.files().to_vec() {
+            let path = format!("archive/{}", file.path);
+            let Some(body) = self.objects.get(&path).await? else {
+                self.found(&path, "the file is missing");
+                return Ok(());
+            };
+            let (checked, back) =
+                on_blocking_thread(move || (check_file(&file, body, &mut tiles), tiles)).await?;
+            tiles = back;
+            self.take(&path, checked);
+        }
+        for span in self.objects.spans().await? {
+            // Committed records only; what lies beyond was never acknowledged.
+            if span.start < self.frontier.size() || span.start >= environment.size {
+                continue;
+            }
+            let body = self.objects.get_span(span).await?;
+            let decoded = staging::decode(span, &body).and_then(|batch| leaf_hashes(span, &batch));
+            let path = span.path().to_string();
+            match decoded {
+                Ok(hashes) if span.start < checkpoint.size => {
+                    let compare = move || (tiles.compare(span.start, &hashes), (tiles, hashes));
+                    let (reasons, (back, hashes)) = on_blocking_thread(compare).await?;
+                    tiles = back;
+                    self.take(&path, Ok((hashes, reasons)));
+                }
+                Ok(_) => {}
+                Err(error) => self.found(&path, error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, path: &str, checked: Result<(Vec<Hash>, Vec<String>), StoreError>) {
+        match checked {
+            Ok((hashes, reasons)) => {
+                self.audit.leaves += hashes.len() as u64;
+                hashes.into_iter().for_each(|hash| self.frontier.append(hash));
+                reasons.into_iter().for_each(|reason| self.found(path, reason));
+            }
+            Err(error) => self.found(path, error.to_string()),
+        }
+    }
+}
+
+async fn on_blocking_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Poisoned(e.to_string()))
+}
+
+/// The leaf hashes of one archive file by position, and what is wrong with it.
+fn check_file(
+    file: &ArchiveFile,
+    body: bytes::Bytes,
+    tiles: &mut TileCompare,
+) -> Result<(Vec<Hash>, Vec<String>), StoreError> {
+    let mut reasons = Vec::new();
+    if hex::encode(Sha256::digest(&body)) != file.sha256 {
+        reasons.push("its bytes are not those that were written".to_owned());
+    }
+    let rows = usize::try_from(file.rows).map_err(|_| StoreError::corrupt("it states too many rows"))?;
+    let mut hashes: Vec<Option<Hash>> = vec![None; rows];
+    let mut leaves = LeafWriter::new();
+    for batch in decode_file(body)? {
+        let keys = batch.column_by_name("user_key").cloned();
+        let keys = keys.as_ref().and_then(|c| arrow::array::AsArray::as_string_opt::<i32>(c));
+        let mut row = 0;
+        read_records(&batch, |position, record, _| {
+            let slot = position.checked_sub(file.start).and_then(|at| usize::try_from(at).ok());
+            match slot.and_then(|at| hashes.get_mut(at)) {
+                None => reasons.push(format!("position {position} does not belong here")),
+                Some(Some(_)) => reasons.push(format!("position {position} stands here twice")),
+                Some(slot) => *slot = Some(leaf_hash(leaves.leaf(&record))),
+            }
+            if keys.is_none_or(|keys| keys.value(row) != user_key(&record)) {
+                reasons.push(format!("position {position}: user_key is not the user's"));
+            }
+            row += 1;
+            Ok(())
+        })?;
+    }
+    reasons.truncate(FINDINGS_MAX);
+    let Some(hashes) = hashes.into_iter().collect::<Option<Vec<Hash>>>() else {
+        reasons.push("records are missing".to_owned());
+        return Ok((Vec::new(), reasons));
+    };
+    reasons.extend(tiles.compare(file.start, &hashes));
+    Ok((hashes, reasons))
+}
+
+/// Compares leaf hashes with level 0 of the tiles.
+struct TileCompare {
+    reader: TileReader,
+    size: u64,
+}
+
+impl TileCompare {
+    fn new(reader: TileReader, size: u64) -> Self {
+        Self { reader, size }
+    }
+
+    fn compare(&mut self, start: u64, hashes: &[Hash]) -> Vec<String> {
+        let mut reasons = Vec::new();
+        let mut tile: Option<(u64, Vec<u8>)> = None;
+        for (at, hash) in hashes.iter().enumerate() {
+            let position = start + at as u64;
+            let index = position / 256;
+            if tile.as_ref().is_none_or(|(loaded, _)| *loaded != index) {
+                let width = (self.size - (index * 256).min(self.size)).min(256);
+                let id = TileId { level: 0, index, width: u16::try_from(width).unwrap_or(256) };
+                match self.reader.read(id) {
+                    Ok(body) => tile = Some((index, body)),
+                    Err(error) => {
+                        reasons.push(error.to_string());
+                        return reasons;
+                    }
+                }
+            }
+            let offset = usize::try_from(position % 256).unwrap_or(0) * 32;
+            let stored = tile.as_ref().and_then(|(_, body)| body.get(offset..offset + 32));
+            if stored != Some(&hash.0[..]) && reasons.len() < FINDINGS_MAX {
+                reasons.push(format!(
+                    "position {position}: the record does not have the leaf hash that was committed"
+                ));
+            }
+        }
+        reasons
+    }
+}

@@ -1,0 +1,220 @@
+//! Control state: what must change together with a commit, and what is not part of a trail at all.
+//!
+//! The contract that SQLite meets today and PostgreSQL can meet tomorrow; `tests/it` holds the suite that
+//! every implementation must pass. It is small on purpose: a compare-and-swap of the signed checkpoint
+//! (the commit point), the directory of people, rejected records, tokens and console sessions.
+
+mod sqlite;
+
+use async_trait::async_trait;
+use whowas_event::{EnvironmentName, Time};
+
+use crate::StoreError;
+
+pub use sqlite::SqliteControl;
+
+/// One environment and its trail.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// Its name.
+    pub name: EnvironmentName,
+    /// The origin line of its checkpoints.
+    pub origin: String,
+    /// Random; keys the index of seen records (see [`whowas_event::dedup_key`]). Never leaves the store.
+    pub secret: [u8; 32],
+    /// When it was created.
+    pub created_at: Time,
+    /// Size of the tree that is committed.
+    pub size: u64,
+    /// The signed checkpoint of that tree.
+    pub checkpoint: String,
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Environment")
+            .field("name", &self.name)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One person as the directory knows them now; the trail's `identity` records have the history.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Person {
+    /// The id the directory gave (native id of the identity record).
+    pub id: String,
+    /// Opaque id.
+    pub uid: Option<String>,
+    /// Login name.
+    pub name: Option<String>,
+    /// The person's name.
+    pub full_name: Option<String>,
+    /// E-mail address.
+    pub email_addr: Option<String>,
+    /// The source's other attributes, a JSON object (enabled, company, account type …).
+    pub attributes: Option<String>,
+    /// Position of the identity record that says so.
+    pub position: u64,
+    /// When that is true from, by the source's claim or the time of reading.
+    pub since: Option<Time>,
+    /// Whether this was learned from a sign-in that had both id and names, not told by a directory.
+    #[serde(default)]
+    pub is_observed: bool,
+}
+
+/// What becomes true with one commit.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// The size the committed tree must still have.
+    pub expected_size: u64,
+    /// The new size.
+    pub size: u64,
+    /// The new signed checkpoint.
+    pub checkpoint: String,
+    /// People whose directory entry changed.
+    pub people: Vec<Person>,
+}
+
+/// A record that was refused, kept with its reason.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Rejected {
+    /// Number of the rejected record; 0 before it is stored.
+    pub id: i64,
+    /// When it was read.
+    pub received_at: Time,
+    /// The source it was read for.
+    pub source: String,
+    /// The format it was read with.
+    pub format: String,
+    /// The file or request it came in.
+    pub input: String,
+    /// Which record of that input, from 1.
+    pub record: u64,
+    /// On which line, where lines mean something.
+    pub line: Option<u64>,
+    /// Why it was refused.
+    pub reason: String,
+    /// Its bytes, up to the format's limit.
+    #[serde(skip)]
+    pub raw: Vec<u8>,
+}
+
+/// What the bearer of a token or session may do. Each includes nothing of the others, except that
+/// `Admin` includes all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Send records.
+    Ingest,
+    /// Search, export and read entries.
+    Read,
+    /// Everything.
+    Admin,
+}
+
+impl Scope {
+    /// The word on the command line and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Read => "read",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The scope with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Ingest, Self::Read, Self::Admin].into_iter().find(|scope| scope.as_str() == word)
+    }
+
+    /// Whether this scope allows what `needed` allows.
+    pub fn allows(self, needed: Self) -> bool {
+        self == Self::Admin || self == needed
+    }
+}
+
+/// An API token, without its secret: only a digest is stored.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Token {
+    /// Public number of the token.
+    pub id: i64,
+    /// What it allows.
+    pub scope: Scope,
+    /// The one environment it is for; all if none.
+    pub environment: Option<EnvironmentName>,
+    /// The source name of what it ingests.
+    pub source: Option<String>,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it was revoked.
+    pub revoked_at: Option<Time>,
+}
+
+/// SHA-256 of a token's or session's secret. The secrets have 256 random bits, so no slow hash is needed.
+pub type SecretHash = [u8; 32];
+
+/// What a session secret is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionKind {
+    /// A link that signs the administrator in once.
+    Link,
+    /// A console session, held by a cookie.
+    Console,
+}
+
+/// The contract of the control database. Every method is durable when it returns.
+#[async_trait]
+pub trait Control: Send + Sync + std::fmt::Debug {
+    /// Adds an environment; [`StoreError::Invalid`] if there is one of this name.
+    async fn create_environment(&self, environment: &Environment) -> Result<(), StoreError>;
+    /// Every environment, by name.
+    async fn environments(&self) -> Result<Vec<Environment>, StoreError>;
+    /// One environment.
+    async fn environment(&self, name: &EnvironmentName) -> Result<Option<Environment>, StoreError>;
+    /// The commit point: in one transaction, if the environment's size is still `expected_size`, the
+    /// checkpoint and everything else of `commit` become true. `false` if another writer was faster.
+    async fn commit(&self, name: &EnvironmentName, commit: &Commit) -> Result<bool, StoreError>;
+    /// The directory of an environment.
+    async fn people(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError>;
+    /// Keeps rejected records.
+    async fn reject(&self, name: &EnvironmentName, rejected: &[Rejected]) -> Result<(), StoreError>;
+    /// Rejected records with numbers above `after`, oldest first, at most `limit`.
+    async fn rejected(
+        &self,
+        name: &EnvironmentName,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<Rejected>, StoreError>;
+    /// Forgets rejected records that a retry has accepted.
+    async fn resolve_rejected(&self, name: &EnvironmentName, ids: &[i64]) -> Result<(), StoreError>;
+    /// Adds a token and returns its number.
+    async fn create_token(&self, token: &Token, secret: &SecretHash) -> Result<i64, StoreError>;
+    /// Every token.
+    async fn tokens(&self) -> Result<Vec<Token>, StoreError>;
+    /// The token with this secret, if it is not revoked.
+    async fn token_by_secret(&self, secret: &SecretHash) -> Result<Option<Token>, StoreError>;
+    /// Revokes a token; `false` if there is none of this number that is in force.
+    async fn revoke_token(&self, id: i64, at: Time) -> Result<bool, StoreError>;
+    /// Adds a console session or sign-in link.
+    async fn create_session(
+        &self,
+        kind: SessionKind,
+        secret: &SecretHash,
+        expires_at: Time,
+    ) -> Result<(), StoreError>;
+    /// Whether a session is in force at `now`.
+    async fn has_session(
+        &self,
+        kind: SessionKind,
+        secret: &SecretHash,
+        now: Time,
+    ) -> Result<bool, StoreError>;
+    /// Ends a session or uses up a link; `true` for exactly one caller, and only before its expiry.
+    async fn end_session(
+        &self,
+        kind: SessionKind,
+        secret: &SecretHash,
+        now: Time,
+    ) -> Result<bool, StoreError>;
+}

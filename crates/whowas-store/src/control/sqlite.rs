@@ -1,0 +1,348 @@
+//! The control database in one SQLite file, for a single process.
+
+use std::{path::Path, time::Duration};
+
+use async_trait::async_trait;
+use sqlx::{
+    Row, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
+};
+use whowas_event::{EnvironmentName, Time};
+
+use super::{Commit, Control, Environment, Person, Rejected, Scope, SecretHash, SessionKind, Token};
+use crate::StoreError;
+
+/// Version of the tables below, kept in `user_version`.
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE environments (
+    name TEXT PRIMARY KEY, origin TEXT NOT NULL, secret BLOB NOT NULL, created_at INTEGER NOT NULL,
+    size INTEGER NOT NULL, checkpoint TEXT NOT NULL) STRICT;
+CREATE TABLE people (
+    environment TEXT NOT NULL, id TEXT NOT NULL, position INTEGER NOT NULL, entry TEXT NOT NULL,
+    PRIMARY KEY (environment, id)) STRICT, WITHOUT ROWID;
+CREATE TABLE rejected (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, environment TEXT NOT NULL, received_at INTEGER NOT NULL,
+    source TEXT NOT NULL, format TEXT NOT NULL, input TEXT NOT NULL, record INTEGER NOT NULL, line INTEGER,
+    reason TEXT NOT NULL, raw BLOB NOT NULL) STRICT;
+CREATE INDEX rejected_environment ON rejected (environment, id);
+CREATE TABLE tokens (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, secret BLOB NOT NULL UNIQUE, scope TEXT NOT NULL, environment TEXT,
+    source TEXT, created_at INTEGER NOT NULL, revoked_at INTEGER) STRICT;
+CREATE TABLE sessions (
+    secret BLOB PRIMARY KEY, kind TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+/// [`Control`] in SQLite: write-ahead log, `synchronous = FULL`, because it holds the commit point.
+#[derive(Debug)]
+pub struct SqliteControl {
+    pool: SqlitePool,
+}
+
+impl SqliteControl {
+    /// Opens or creates the database file.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(5));
+        // One connection: SQLite has one writer, and everything here is short.
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&pool).await?;
+        match version {
+            SCHEMA_VERSION => {}
+            0 => {
+                let mut transaction = pool.begin().await?;
+                sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
+                sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *transaction).await?;
+                transaction.commit().await?;
+            }
+            newer => {
+                return Err(StoreError::Invalid(format!(
+                    "{} was written by a newer whowas (control schema {newer}, this one knows {SCHEMA_VERSION})",
+                    path.display()
+                )));
+            }
+        }
+        Ok(Self { pool })
+    }
+}
+
+/// SQLite's integers are signed; positions stay far below their end.
+fn to_db(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn from_db(value: i64, what: &str) -> Result<u64, StoreError> {
+    u64::try_from(value).map_err(|_| StoreError::corrupt(format!("control database: {what} is negative")))
+}
+
+fn time(ms: i64) -> Result<Time, StoreError> {
+    Time::from_ms(ms).map_err(|_| StoreError::corrupt("control database: a time is out of range"))
+}
+
+fn name(text: &str) -> Result<EnvironmentName, StoreError> {
+    text.parse().map_err(|_| StoreError::corrupt("control database: an environment's name is no name"))
+}
+
+fn environment(row: &SqliteRow) -> Result<Environment, StoreError> {
+    let secret: Vec<u8> = row.try_get("secret")?;
+    Ok(Environment {
+        name: name(row.try_get("name")?)?,
+        origin: row.try_get("origin")?,
+        secret: secret
+            .try_into()
+            .map_err(|_| StoreError::corrupt("control database: a secret has no 32 bytes"))?,
+        created_at: time(row.try_get("created_at")?)?,
+        size: from_db(row.try_get("size")?, "a size")?,
+        checkpoint: row.try_get("checkpoint")?,
+    })
+}
+
+fn token(row: &SqliteRow) -> Result<Token, StoreError> {
+    let environment: Option<&str> = row.try_get("environment")?;
+    let revoked_at: Option<i64> = row.try_get("revoked_at")?;
+    Ok(Token {
+        id: row.try_get("id")?,
+        scope: Scope::from_word(row.try_get("scope")?)
+            .ok_or_else(|| StoreError::corrupt("control database: a scope is no scope"))?,
+        environment: environment.map(name).transpose()?,
+        source: row.try_get("source")?,
+        created_at: time(row.try_get("created_at")?)?,
+        revoked_at: revoked_at.map(time).transpose()?,
+    })
+}
+
+fn rejected(row: &SqliteRow) -> Result<Rejected, StoreError> {
+    let line: Option<i64> = row.try_get("line")?;
+    Ok(Rejected {
+        id: row.try_get("id")?,
+        received_at: time(row.try_get("received_at")?)?,
+        source: row.try_get("source")?,
+        format: row.try_get("format")?,
+        input: row.try_get("input")?,
+        record: from_db(row.try_get("record")?, "a record number")?,
+        line: line.map(|line| from_db(line, "a line number")).transpose()?,
+        reason: row.try_get("reason")?,
+        raw: row.try_get("raw")?,
+    })
+}
+
+const fn kind_word(kind: SessionKind) -> &'static str {
+    match kind {
+        SessionKind::Link => "link",
+        SessionKind::Console => "console",
+    }
+}
+
+#[async_trait]
+impl Control for SqliteControl {
+    async fn create_environment(&self, new: &Environment) -> Result<(), StoreError> {
+        let done = sqlx::query(
+            "INSERT INTO environments (name, origin, secret, created_at, size, checkpoint) VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(new.name.as_str())
+        .bind(&new.origin)
+        .bind(&new.secret[..])
+        .bind(new.created_at.as_ms())
+        .bind(to_db(new.size))
+        .bind(&new.checkpoint)
+        .execute(&self.pool)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::Invalid(format!("there is an environment {} already", new.name)));
+        }
+        Ok(())
+    }
+
+    async fn environments(&self) -> Result<Vec<Environment>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM environments ORDER BY name").fetch_all(&self.pool).await?;
+        rows.iter().map(environment).collect()
+    }
+
+    async fn environment(&self, name: &EnvironmentName) -> Result<Option<Environment>, StoreError> {
+        let row = sqlx::query("SELECT * FROM environments WHERE name = ?")
+            .bind(name.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(environment).transpose()
+    }
+
+    async fn commit(&self, name: &EnvironmentName, commit: &Commit) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let swapped =
+            sqlx::query("UPDATE environments SET size = ?, checkpoint = ? WHERE name = ? AND size = ?")
+                .bind(to_db(commit.size))
+                .bind(&commit.checkpoint)
+                .bind(name.as_str())
+                .bind(to_db(commit.expected_size))
+                .execute(&mut *transaction)
+                .await?;
+        if swapped.rows_affected() == 0 {
+            return Ok(false);
+        }
+        for person in &commit.people {
+            let entry = serde_json::to_string(person).expect("a person is plain data");
+            sqlx::query(
+                "INSERT INTO people (environment, id, position, entry) VALUES (?, ?, ?, ?)
+                 ON CONFLICT (environment, id) DO UPDATE SET position = excluded.position, entry = excluded.entry",
+            )
+            .bind(name.as_str())
+            .bind(&person.id)
+            .bind(to_db(person.position))
+            .bind(entry)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn people(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError> {
+        let entries: Vec<String> =
+            sqlx::query_scalar("SELECT entry FROM people WHERE environment = ? ORDER BY id")
+                .bind(name.as_str())
+                .fetch_all(&self.pool)
+                .await?;
+        let parse = |entry: &String| {
+            serde_json::from_str(entry)
+                .map_err(|_| StoreError::corrupt("control database: a person is no person"))
+        };
+        entries.iter().map(parse).collect()
+    }
+
+    async fn reject(&self, name: &EnvironmentName, list: &[Rejected]) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        for one in list {
+            sqlx::query(
+                "INSERT INTO rejected (environment, received_at, source, format, input, record, line, reason, raw)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )
+            .bind(name.as_str())
+            .bind(one.received_at.as_ms())
+            .bind(&one.source)
+            .bind(&one.format)
+            .bind(&one.input)
+            .bind(to_db(one.record))
+            .bind(one.line.map(to_db))
+            .bind(&one.reason)
+            .bind(&one.raw)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    async fn rejected(
+        &self,
+        name: &EnvironmentName,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<Rejected>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM rejected WHERE environment = ? AND id > ? ORDER BY id LIMIT ?")
+            .bind(name.as_str())
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(rejected).collect()
+    }
+
+    async fn resolve_rejected(&self, name: &EnvironmentName, ids: &[i64]) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        for id in ids {
+            sqlx::query("DELETE FROM rejected WHERE environment = ? AND id = ?")
+                .bind(name.as_str())
+                .bind(id)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    async fn create_token(&self, token: &Token, secret: &SecretHash) -> Result<i64, StoreError> {
+        let id = sqlx::query_scalar(
+            "INSERT INTO tokens (secret, scope, environment, source, created_at) VALUES (?, ?, ?, ?, ?) RETURNING id",
+        )
+        .bind(&secret[..])
+        .bind(token.scope.as_str())
+        .bind(token.environment.as_ref().map(EnvironmentName::as_str))
+        .bind(&token.source)
+        .bind(token.created_at.as_ms())
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(id)
+    }
+
+    async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM tokens ORDER BY id").fetch_all(&self.pool).await?;
+        rows.iter().map(token).collect()
+    }
+
+    async fn token_by_secret(&self, secret: &SecretHash) -> Result<Option<Token>, StoreError> {
+        let row = sqlx::query("SELECT * FROM tokens WHERE secret = ? AND revoked_at IS NULL")
+            .bind(&secret[..])
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(token).transpose()
+    }
+
+    async fn revoke_token(&self, id: i64, at: Time) -> Result<bool, StoreError> {
+        let done = sqlx::query("UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL")
+            .bind(at.as_ms())
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn create_session(
+        &self,
+        kind: SessionKind,
+        secret: &SecretHash,
+        expires_at: Time,
+    ) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO sessions (secret, kind, expires_at) VALUES (?, ?, ?)")
+            .bind(&secret[..])
+            .bind(kind_word(kind))
+            .bind(expires_at.as_ms())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    async fn has_session(
+        &self,
+        kind: SessionKind,
+        secret: &SecretHash,
+        now: Time,
+    ) -> Result<bool, StoreError> {
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT 1 FROM sessions WHERE secret = ? AND kind = ? AND expires_at > ?")
+                .bind(&secret[..])
+                .bind(kind_word(kind))
+                .bind(now.as_ms())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(found.is_some())
+    }
+
+    async fn end_session(
+        &self,
+        kind: SessionKind,
+        secret: &SecretHash,
+        now: Time,
+    ) -> Result<bool, StoreError> {
+        let expires_at: Option<i64> =
+            sqlx::query_scalar("DELETE FROM sessions WHERE secret = ? AND kind = ? RETURNING expires_at")
+                .bind(&secret[..])
+                .bind(kind_word(kind))
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(expires_at.is_some_and(|at| at > now.as_ms()))
+    }
+}

@@ -1,0 +1,151 @@
+//! A local object store whose writes are durable when they return.
+//!
+//! `object_store`'s `LocalFileSystem` of this version never calls fsync. This wrapper writes whole
+//! objects in the order of `docs/format.md`: temporary file, fsync, link or rename, fsync of the
+//! directory. Reads, lists and deletes are the inner store's. It is not a cache and knows no layout.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::Path as FsPath,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, local::LocalFileSystem, path::Path,
+};
+
+/// Local files, fsynced.
+#[derive(Debug)]
+pub struct DurableLocal {
+    inner: LocalFileSystem,
+    /// Makes the names of temporary files unique within the process; the data lock makes the process one.
+    temporary: AtomicU64,
+}
+
+impl DurableLocal {
+    /// A store whose paths are absolute paths of the file system.
+    pub fn new() -> Self {
+        Self { inner: LocalFileSystem::new(), temporary: AtomicU64::new(0) }
+    }
+}
+
+impl Default for DurableLocal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Display for DurableLocal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DurableLocal")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for DurableLocal {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        if matches!(opts.mode, PutMode::Update(_)) {
+            return self.inner.put_opts(location, payload, opts).await;
+        }
+        let target = self.inner.path_to_filesystem(location)?;
+        let serial = self.temporary.fetch_add(1, Ordering::Relaxed);
+        let is_create = opts.mode == PutMode::Create;
+        let written =
+            tokio::task::spawn_blocking(move || write_durably(&target, &payload, serial, is_create)).await;
+        match written.map_err(io::Error::other).and_then(|result| result) {
+            Ok(()) => Ok(PutResult { e_tag: None, version: None }),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(object_store::Error::AlreadyExists { path: location.to_string(), source: error.into() })
+            }
+            Err(error) => Err(object_store::Error::Generic { store: "DurableLocal", source: error.into() }),
+        }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        opts: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(location, opts).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+/// When this returns, the object and its directory entry survive a loss of power.
+fn write_durably(target: &FsPath, payload: &PutPayload, serial: u64, is_create: bool) -> io::Result<()> {
+    let parent = target.parent().ok_or_else(|| io::Error::other("an object needs a directory"))?;
+    let directory = open_directory(parent)?;
+    let temporary = parent.join(format!(".tmp-{serial}#{}", std::process::id()));
+    let result = write_and_link(&temporary, target, payload, is_create);
+    if result.is_err() {
+        // The name is ours alone; a leftover is ignored by lists and harmless.
+        let _ = fs::remove_file(&temporary);
+    }
+    result?;
+    directory.sync_all()
+}
+
+fn write_and_link(
+    temporary: &FsPath,
+    target: &FsPath,
+    payload: &PutPayload,
+    is_create: bool,
+) -> io::Result<()> {
+    let mut file = File::create(temporary)?;
+    for chunk in payload {
+        file.write_all(chunk)?;
+    }
+    file.sync_all()?;
+    if is_create {
+        fs::hard_link(temporary, target)?;
+        fs::remove_file(temporary)
+    } else {
+        fs::rename(temporary, target)
+    }
+}
+
+/// Opens a directory, creating it and syncing the parent of every directory that had to be created.
+fn open_directory(path: &FsPath) -> io::Result<File> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let parent = path.parent().ok_or(error)?;
+            let parent = open_directory(parent)?;
+            match fs::create_dir(path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => parent.sync_all()?,
+            }
+            File::open(path)
+        }
+        opened => opened,
+    }
+}
+
+/// Writes a local file that is no object (an index, a key), durably and replacing an older one at once.
+pub(crate) fn write_file(path: &FsPath, bytes: &[u8]) -> io::Result<()> {
+    static SERIAL: AtomicU64 = AtomicU64::new(0);
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    write_durably(path, &PutPayload::from(bytes.to_vec()), serial | 1 << 63, false)
+}

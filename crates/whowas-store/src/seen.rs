@@ -1,0 +1,373 @@
+//! Which records a trail has seen: from the key of a native id to what was delivered under it.
+//!
+//! A rebuildable index, never consulted to decide what happened, only whether a delivery is new. Recent
+//! entries are in memory; older ones in immutable sorted runs on local disk with a bloom filter each, so
+//! that memory stays flat however old the trail is. Keys are uniform (they are digests), so a run is
+//! searched by interpolation: one read finds almost every key.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{StoreError, durable};
+
+/// Entries kept in memory before they become a run: about 16 MiB.
+const MEMORY_ENTRIES_MAX: usize = 256 * 1024;
+/// Neighbouring runs of like size that are merged into one: the number of runs grows with the logarithm of
+/// the trail's size, four for every factor of four.
+const RUNS_PER_TIER: usize = 4;
+const ENTRY_BYTES: usize = 24;
+/// Entries read around the place where interpolation expects a key: 4.5 KiB.
+const WINDOW_ENTRIES: u64 = 192;
+/// About 1 % of absent keys pass the filter.
+const BLOOM_BITS_PER_ENTRY: usize = 10;
+const BLOOM_PROBES: u32 = 6;
+/// Words of 64 bits in one block of the filter: a cache line.
+const BLOOM_BLOCK_WORDS: usize = 8;
+
+/// One delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Seen {
+    /// [`whowas_event::dedup_key`].
+    pub(crate) key: u64,
+    /// Its position in the trail.
+    pub(crate) position: u64,
+    /// [`whowas_event::content_digest`].
+    pub(crate) content: u64,
+}
+
+impl Seen {
+    fn to_bytes(self) -> [u8; ENTRY_BYTES] {
+        let mut out = [0; ENTRY_BYTES];
+        let (key, rest) = out.split_at_mut(8);
+        let (position, content) = rest.split_at_mut(8);
+        key.copy_from_slice(&self.key.to_be_bytes());
+        position.copy_from_slice(&self.position.to_be_bytes());
+        content.copy_from_slice(&self.content.to_be_bytes());
+        out
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (key, rest) = bytes.split_first_chunk()?;
+        let (position, rest) = rest.split_first_chunk()?;
+        let content = rest.first_chunk()?;
+        Some(Self {
+            key: u64::from_be_bytes(*key),
+            position: u64::from_be_bytes(*position),
+            content: u64::from_be_bytes(*content),
+        })
+    }
+}
+
+/// The index of one trail.
+#[derive(Debug)]
+pub(crate) struct SeenIndex {
+    folder: PathBuf,
+    memory: HashMap<u64, Vec<(u64, u64)>>,
+    memory_entries: usize,
+    runs: Vec<Run>,
+    /// Everything below this position is in runs.
+    flushed_to: u64,
+    /// Everything below this position is known.
+    size: u64,
+}
+
+impl SeenIndex {
+    /// Opens the runs in `folder`. What they do not cover must be [`insert`](Self::insert)ed again.
+    /// A run that does not check is set aside with all later ones: they are rebuilt, not trusted.
+    pub(crate) fn open(folder: PathBuf) -> Result<Self, StoreError> {
+        fs::create_dir_all(&folder).map_err(|e| StoreError::file(&folder, e))?;
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(|e| StoreError::file(&folder, e))? {
+            let path = entry.map_err(|e| StoreError::file(&folder, e))?.path();
+            if let Some((from, to)) = Run::parse_name(&path) {
+                names.push((from, std::cmp::Reverse(to), path));
+            }
+        }
+        names.sort();
+        let mut index = Self {
+            folder,
+            memory: HashMap::new(),
+            memory_entries: 0,
+            runs: Vec::new(),
+            flushed_to: 0,
+            size: 0,
+        };
+        for (from, std::cmp::Reverse(to), path) in names {
+            // A wider run sorts first; what it replaced is a leftover of a merge.
+            let run = if from == index.flushed_to { Run::open(&path, from, to)? } else { None };
+            match run {
+                Some(run) => {
+                    index.flushed_to = to;
+                    index.runs.push(run);
+                }
+                None => fs::remove_file(&path).map_err(|e| StoreError::file(&path, e))?,
+            }
+        }
+        index.size = index.flushed_to;
+        Ok(index)
+    }
+
+    /// Positions below this are known.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// What was delivered under `key`: (position, content), oldest first.
+    pub(crate) fn find(&self, key: u64) -> Result<Vec<(u64, u64)>, StoreError> {
+        let mut found = Vec::new();
+        for run in &self.runs {
+            if run.bloom.may_contain(key) {
+                run.find(key, &mut found).map_err(|e| StoreError::file(&run.path, e))?;
+            }
+        }
+        if let Some(recent) = self.memory.get(&key) {
+            found.extend_from_slice(recent);
+        }
+        Ok(found)
+    }
+
+    /// Adds the record at the next position.
+    pub(crate) fn insert(&mut self, seen: Seen) {
+        debug_assert_eq!(seen.position, self.size, "records are inserted in order");
+        self.memory.entry(seen.key).or_default().push((seen.position, seen.content));
+        self.memory_entries += 1;
+        self.size = seen.position + 1;
+    }
+
+    /// Moves memory to a run when there is much of it, and merges runs when there are many.
+    pub(crate) fn maintain(&mut self) -> Result<(), StoreError> {
+        if self.memory_entries < MEMORY_ENTRIES_MAX {
+            return Ok(());
+        }
+        let mut entries: Vec<Seen> = self
+            .memory
+            .iter()
+            .flat_map(|(&key, list)| {
+                list.iter().map(move |&(position, content)| Seen { key, position, content })
+            })
+            .collect();
+        entries.sort_unstable();
+        let run = Run::write(&self.folder, self.flushed_to, self.size, &entries)?;
+        self.runs.push(run);
+        self.memory = HashMap::new();
+        self.memory_entries = 0;
+        self.flushed_to = self.size;
+        self.merge()
+    }
+
+    fn merge(&mut self) -> Result<(), StoreError> {
+        while let Some(first) = self.runs.len().checked_sub(RUNS_PER_TIER) {
+            let Some(last) = self.runs.get(first..).filter(|last| is_one_tier(last)) else { break };
+            let (Some(oldest), Some(newest)) = (last.first(), last.last()) else { break };
+            let mut entries = Vec::new();
+            for run in last {
+                run.read_all(&mut entries).map_err(|e| StoreError::file(&run.path, e))?;
+            }
+            entries.sort_unstable();
+            let merged = Run::write(&self.folder, oldest.from, newest.to, &entries)?;
+            for old in self.runs.drain(first..) {
+                fs::remove_file(&old.path).map_err(|e| StoreError::file(&old.path, e))?;
+            }
+            self.runs.push(merged);
+        }
+        Ok(())
+    }
+}
+
+/// Runs belong to one tier if none is more than twice as long as another.
+fn is_one_tier(runs: &[Run]) -> bool {
+    let longest = runs.iter().map(|run| run.entries).max().unwrap_or(0);
+    runs.iter().all(|run| run.entries * 2 >= longest)
+}
+
+/// An immutable sorted file: entries, bloom filter, number of entries, SHA-256 of all before.
+#[derive(Debug)]
+struct Run {
+    path: PathBuf,
+    file: File,
+    from: u64,
+    to: u64,
+    entries: u64,
+    bloom: Bloom,
+}
+
+impl Run {
+    fn parse_name(path: &Path) -> Option<(u64, u64)> {
+        let name = path.file_name()?.to_str()?.strip_suffix(".seen")?;
+        let (from, to) = name.split_once('-')?;
+        Some((from.parse().ok()?, to.parse().ok()?))
+    }
+
+    fn write(folder: &Path, from: u64, to: u64, entries: &[Seen]) -> Result<Self, StoreError> {
+        let mut bloom = Bloom::with_capacity(entries.len());
+        let mut out = Vec::with_capacity(entries.len() * (ENTRY_BYTES + 2) + 64);
+        for entry in entries {
+            bloom.insert(entry.key);
+            out.extend_from_slice(&entry.to_bytes());
+        }
+        for word in &bloom.words {
+            out.extend_from_slice(&word.to_be_bytes());
+        }
+        out.extend_from_slice(&(entries.len() as u64).to_be_bytes());
+        let checksum = Sha256::digest(&out);
+        out.extend_from_slice(&checksum);
+        let path = folder.join(format!("{from:020}-{to:020}.seen"));
+        durable::write_file(&path, &out).map_err(|e| StoreError::file(&path, e))?;
+        let file = File::open(&path).map_err(|e| StoreError::file(&path, e))?;
+        Ok(Self { path, file, from, to, entries: entries.len() as u64, bloom })
+    }
+
+    /// `None` if the file does not check.
+    fn open(path: &Path, from: u64, to: u64) -> Result<Option<Self>, StoreError> {
+        let bytes = fs::read(path).map_err(|e| StoreError::file(path, e))?;
+        let Some((body, checksum)) = bytes.split_last_chunk::<32>() else { return Ok(None) };
+        let Some((body, count)) = body.split_last_chunk::<8>() else { return Ok(None) };
+        let entries = u64::from_be_bytes(*count);
+        let hash = Sha256::new().chain_update(body).chain_update(count).finalize();
+        let length = usize::try_from(entries).ok().and_then(|n| n.checked_mul(ENTRY_BYTES));
+        let Some(words) = length.and_then(|at| body.get(at..)) else { return Ok(None) };
+        if hash != *checksum || entries != to - from {
+            return Ok(None);
+        }
+        let words =
+            words.chunks_exact(8).filter_map(|w| w.first_chunk()).map(|w| u64::from_be_bytes(*w)).collect();
+        let file = File::open(path).map_err(|e| StoreError::file(path, e))?;
+        Ok(Some(Self { path: path.to_owned(), file, from, to, entries, bloom: Bloom { words } }))
+    }
+
+    fn read(&self, from: u64, to: u64, out: &mut Vec<Seen>) -> io::Result<()> {
+        let count = usize::try_from(to - from).map_err(io::Error::other)?;
+        let mut bytes = vec![0; count * ENTRY_BYTES];
+        self.file.read_exact_at(&mut bytes, from * ENTRY_BYTES as u64)?;
+        out.extend(bytes.chunks_exact(ENTRY_BYTES).filter_map(Seen::from_bytes));
+        Ok(())
+    }
+
+    fn read_all(&self, out: &mut Vec<Seen>) -> io::Result<()> {
+        self.read(0, self.entries, out)
+    }
+
+    fn find(&self, key: u64, found: &mut Vec<(u64, u64)>) -> io::Result<()> {
+        let guess = u128::from(key) * u128::from(self.entries) >> 64;
+        let guess = u64::try_from(guess).expect("a share of a u64 is a u64");
+        let (mut low, mut high) =
+            (guess.saturating_sub(WINDOW_ENTRIES / 2), (guess + WINDOW_ENTRIES / 2).min(self.entries));
+        let mut window = Vec::new();
+        loop {
+            window.clear();
+            self.read(low, high, &mut window)?;
+            // Widen until the key's whole range lies strictly inside, or at the end of the file.
+            let is_left = low > 0 && window.first().is_some_and(|first| first.key >= key);
+            let is_right = high < self.entries && window.last().is_some_and(|last| last.key <= key);
+            if !is_left && !is_right {
+                break;
+            }
+            let step = (high - low).max(WINDOW_ENTRIES);
+            low = if is_left { low.saturating_sub(step) } else { low };
+            high = if is_right { (high + step).min(self.entries) } else { high };
+        }
+        found.extend(window.iter().filter(|seen| seen.key == key).map(|seen| (seen.position, seen.content)));
+        Ok(())
+    }
+}
+
+/// A blocked bloom filter: all probes of a key fall into one cache line.
+#[derive(Debug)]
+struct Bloom {
+    words: Vec<u64>,
+}
+
+impl Bloom {
+    fn with_capacity(entries: usize) -> Self {
+        let blocks = (entries * BLOOM_BITS_PER_ENTRY).div_ceil(64 * BLOOM_BLOCK_WORDS).max(1);
+        Self { words: vec![0; blocks * BLOOM_BLOCK_WORDS] }
+    }
+
+    /// The word and bit of each probe. The key is a digest, but its high bits also order the run, so it is
+    /// mixed once more (the finalizer of MurmurHash3).
+    fn probes(&self, key: u64) -> impl Iterator<Item = (usize, u64)> + use<> {
+        let mut hash = (key ^ (key >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        hash ^= hash >> 33;
+        let blocks = (self.words.len() / BLOOM_BLOCK_WORDS).max(1) as u64;
+        let block = usize::try_from(hash % blocks).expect("a block number is below the number of words");
+        let bits = hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        (0..BLOOM_PROBES).map(move |probe| {
+            let at = (bits >> (probe * 9)) & 511;
+            let word = usize::try_from(at / 64).expect("below eight");
+            (block * BLOOM_BLOCK_WORDS + word, 1 << (at % 64))
+        })
+    }
+
+    fn insert(&mut self, key: u64) {
+        for (word, bit) in self.probes(key) {
+            if let Some(word) = self.words.get_mut(word) {
+                *word |= bit;
+            }
+        }
+    }
+
+    fn may_contain(&self, key: u64) -> bool {
+        self.probes(key).all(|(word, bit)| self.words.get(word).is_some_and(|word| word & bit != 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u64) -> u64 {
+        u64::from_be_bytes(*Sha256::digest(n.to_be_bytes()).first_chunk().unwrap())
+    }
+
+    fn fill(index: &mut SeenIndex, from: u64, to: u64) {
+        for n in from..to {
+            // Every tenth record is a revision of the one nine before.
+            let key = if n % 10 == 9 { key(n - 9) } else { key(n) };
+            index.insert(Seen { key, position: n, content: n });
+            index.maintain().unwrap();
+        }
+    }
+
+    #[test]
+    fn remembers_across_runs_merges_and_reopening() {
+        let folder = tempfile::tempdir().unwrap();
+        let n = MEMORY_ENTRIES_MAX as u64 * 6 + 100;
+        let mut index = SeenIndex::open(folder.path().to_owned()).unwrap();
+        fill(&mut index, 0, n);
+        assert!(index.runs.len() < RUNS_PER_TIER, "{} runs", index.runs.len());
+        drop(index);
+        let mut index = SeenIndex::open(folder.path().to_owned()).unwrap();
+        assert_eq!(index.size(), n - 100);
+        fill(&mut index, n - 100, n);
+        for at in (0..n).step_by(997) {
+            let want = match at % 10 {
+                0 => vec![(at, at), (at + 9, at + 9)],
+                9 => vec![],
+                _ => vec![(at, at)],
+            };
+            assert_eq!(index.find(key(at)).unwrap(), want, "{at}");
+        }
+        let absent = (n..n + 10_000).filter(|&at| index.runs[0].bloom.may_contain(key(at))).count();
+        assert!(absent < 300, "{absent} of 10,000 absent keys passed the filter");
+    }
+
+    #[test]
+    fn a_damaged_run_is_rebuilt_not_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut index = SeenIndex::open(folder.path().to_owned()).unwrap();
+        fill(&mut index, 0, MEMORY_ENTRIES_MAX as u64);
+        let path = index.runs[0].path.clone();
+        drop(index);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[1000] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(SeenIndex::open(folder.path().to_owned()).unwrap().size(), 0);
+    }
+}

@@ -1,0 +1,114 @@
+//! The suite that every control database must pass.
+
+use whowas_event::Time;
+use whowas_store::{
+    Person, StoreError,
+    control::{Commit, Control, Environment, Rejected, Scope, SessionKind, SqliteControl, Token},
+};
+
+use crate::world::name;
+
+fn at(ms: i64) -> Time {
+    Time::from_ms(ms).unwrap()
+}
+
+fn environment() -> Environment {
+    Environment {
+        name: name(),
+        origin: "log.example/contoso/production".into(),
+        secret: [7; 32],
+        created_at: at(5),
+        size: 0,
+        checkpoint: "empty".into(),
+    }
+}
+
+async fn conforms(control: &dyn Control) {
+    environments_commit_by_compare_and_swap(control).await;
+    rejected_records_are_kept_until_resolved(control).await;
+    tokens_are_found_by_secret_until_revoked(control).await;
+    sessions_end_once(control).await;
+}
+
+async fn environments_commit_by_compare_and_swap(control: &dyn Control) {
+    assert_eq!(control.environment(&name()).await.unwrap(), None);
+    control.create_environment(&environment()).await.unwrap();
+    assert!(matches!(control.create_environment(&environment()).await, Err(StoreError::Invalid(_))));
+    let person = Person { id: "p".into(), uid: Some("u".into()), position: 3, ..Person::default() };
+    let commit =
+        Commit { expected_size: 0, size: 9, checkpoint: "nine".into(), people: vec![person.clone()] };
+    assert!(control.commit(&name(), &commit).await.unwrap());
+    // The loser changes nothing, not even the people.
+    let late = Commit { people: vec![Person { id: "q".into(), ..person.clone() }], size: 4, ..commit };
+    assert!(!control.commit(&name(), &late).await.unwrap());
+    let now = control.environment(&name()).await.unwrap().unwrap();
+    assert_eq!((now.size, now.checkpoint.as_str(), now.secret), (9, "nine", [7; 32]));
+    assert_eq!(control.people(&name()).await.unwrap(), [person.clone()]);
+    let renamed = Person { name: Some("new".into()), position: 12, ..person };
+    let commit =
+        Commit { expected_size: 9, size: 13, checkpoint: "13".into(), people: vec![renamed.clone()] };
+    assert!(control.commit(&name(), &commit).await.unwrap());
+    assert_eq!(control.people(&name()).await.unwrap(), [renamed]);
+    assert_eq!(control.environments().await.unwrap().len(), 1);
+}
+
+async fn rejected_records_are_kept_until_resolved(control: &dyn Control) {
+    let one = Rejected {
+        id: 0,
+        received_at: at(1),
+        source: "s".into(),
+        format: "f".into(),
+        input: "file.csv".into(),
+        record: 3,
+        line: Some(4),
+        reason: "no time".into(),
+        raw: vec![0, 255, 10],
+    };
+    control.reject(&name(), &[one.clone(), Rejected { record: 5, line: None, ..one.clone() }]).await.unwrap();
+    let kept = control.rejected(&name(), 0, 10).await.unwrap();
+    assert_eq!(kept.iter().map(|r| (r.record, r.line)).collect::<Vec<_>>(), [(3, Some(4)), (5, None)]);
+    assert_eq!(kept[0], Rejected { id: kept[0].id, ..one });
+    assert_eq!(control.rejected(&name(), kept[0].id, 10).await.unwrap(), kept[1..]);
+    control.resolve_rejected(&name(), &[kept[0].id]).await.unwrap();
+    assert_eq!(control.rejected(&name(), 0, 10).await.unwrap(), kept[1..]);
+}
+
+async fn tokens_are_found_by_secret_until_revoked(control: &dyn Control) {
+    let token = Token {
+        id: 0,
+        scope: Scope::Ingest,
+        environment: Some(name()),
+        source: Some("erp".into()),
+        created_at: at(1),
+        revoked_at: None,
+    };
+    let id = control.create_token(&token, &[1; 32]).await.unwrap();
+    assert_eq!(control.token_by_secret(&[1; 32]).await.unwrap(), Some(Token { id, ..token.clone() }));
+    assert_eq!(control.token_by_secret(&[2; 32]).await.unwrap(), None);
+    assert!(control.revoke_token(id, at(9)).await.unwrap());
+    assert!(!control.revoke_token(id, at(10)).await.unwrap());
+    assert_eq!(control.token_by_secret(&[1; 32]).await.unwrap(), None);
+    assert_eq!(control.tokens().await.unwrap(), [Token { id, revoked_at: Some(at(9)), ..token }]);
+}
+
+async fn sessions_end_once(control: &dyn Control) {
+    let (link, console) = (SessionKind::Link, SessionKind::Console);
+    control.create_session(link, &[3; 32], at(100)).await.unwrap();
+    assert!(control.has_session(link, &[3; 32], at(99)).await.unwrap());
+    assert!(!control.has_session(link, &[3; 32], at(100)).await.unwrap());
+    assert!(!control.has_session(console, &[3; 32], at(1)).await.unwrap());
+    assert!(!control.end_session(console, &[3; 32], at(1)).await.unwrap());
+    assert!(control.end_session(link, &[3; 32], at(1)).await.unwrap());
+    assert!(!control.end_session(link, &[3; 32], at(1)).await.unwrap());
+    control.create_session(console, &[4; 32], at(100)).await.unwrap();
+    assert!(!control.end_session(console, &[4; 32], at(200)).await.unwrap(), "an expired session was used");
+}
+
+#[tokio::test]
+async fn sqlite_conforms_and_survives_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.db");
+    conforms(&SqliteControl::open(&path).await.unwrap()).await;
+    let again = SqliteControl::open(&path).await.unwrap();
+    assert_eq!(again.environment(&name()).await.unwrap().unwrap().size, 13);
+}

@@ -1,0 +1,215 @@
+//! The life of a trail: append, repeat, revise, reopen, archive, compact, check, damage.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use whowas_event::Admitted;
+use whowas_store::{Store, StoreError};
+
+use crate::world::{append, audit, clock, login, name, open};
+
+fn changed(n: u64) -> Admitted {
+    let mut admitted = login(n);
+    admitted.event.status_detail = Some("MFA completed later".into());
+    admitted
+}
+
+#[tokio::test]
+async fn deliveries_are_recognised_however_they_repeat() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, trail) = open(folder.path()).await;
+    let first = append(&trail, (0..10).map(login).collect()).await;
+    assert_eq!((first.recorded, first.first_position, first.tree_size), (10, Some(0), 10));
+    // Twice in one batch, and again in another.
+    let again = append(&trail, vec![login(9), login(10), login(10), changed(3)]).await;
+    assert_eq!((again.recorded, again.duplicate, again.revised), (2, 2, 1));
+    // An older export after a newer one: the old content is known too.
+    let old = append(&trail, vec![login(3), changed(3)]).await;
+    assert_eq!((old.recorded, old.duplicate, old.first_position, old.tree_size), (0, 2, None, 12));
+    store.close().await.unwrap();
+    drop((store, trail));
+    // However old: after a restart, and from the archive.
+    let (store, trail) = open(folder.path()).await;
+    assert_eq!(append(&trail, vec![login(0), changed(3)]).await.duplicate, 2);
+    trail.settle().await;
+    assert!(trail.snapshot().tail.is_empty());
+    assert_eq!(append(&trail, vec![login(1), login(11)]).await.recorded, 1);
+    store.close().await.unwrap();
+    assert_eq!(audit(&store).await.findings, []);
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _trail) = open(folder.path()).await;
+    let second = Store::open(folder.path(), true, clock()).await.unwrap_err();
+    let text = second.to_string();
+    assert!(matches!(second, StoreError::Locked { .. }), "{text}");
+    assert!(text.contains(&format!("(process {})", std::process::id())), "{text}");
+    drop((store, _trail));
+    Store::open(folder.path(), true, clock()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_archive_grows_compacts_and_still_verifies() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, trail) = open(folder.path()).await;
+    for round in 0..9 {
+        append(&trail, (round * 300..(round + 1) * 300).map(login).collect()).await;
+        trail.settle().await;
+    }
+    let snapshot = trail.snapshot();
+    assert_eq!(snapshot.files.iter().map(|file| file.rows).sum::<u64>(), 2700);
+    assert!(snapshot.files.len() < 9, "{} files were not compacted", snapshot.files.len());
+    drop(snapshot);
+    store.close().await.unwrap();
+    let report = audit(&store).await;
+    assert_eq!((report.size, report.leaves, report.findings), (2700, 2700, vec![]));
+    let on_disk =
+        files(folder.path()).into_iter().filter(|path| path.extension().is_some_and(|e| e == "parquet"));
+    assert!(on_disk.count() >= trail.snapshot().files.len());
+    drop((store, trail));
+    let (store, trail) = open(folder.path()).await;
+    assert_eq!((trail.snapshot().size, append(&trail, vec![login(5)]).await.duplicate), (2700, 1));
+    store.close().await.unwrap();
+}
+
+/// What a crash between the commit point and its application leaves is completed on opening.
+#[tokio::test]
+async fn opening_completes_what_a_crash_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, trail) = open(folder.path()).await;
+    append(&trail, (0..300).map(login).collect()).await;
+    let trail_folder = folder.path().join("trails/contoso/production");
+    let checkpoint = fs::read(trail_folder.join("checkpoint")).unwrap();
+    let before = files(&trail_folder.join("tile"));
+    append(&trail, (300..700).map(login).collect()).await;
+    store.close().await.unwrap();
+    drop((store, trail));
+    // As if the process had died right after the swap: old checkpoint, old tiles, garbage beyond.
+    fs::write(trail_folder.join("checkpoint"), checkpoint).unwrap();
+    for path in files(&trail_folder.join("tile")) {
+        if !before.contains(&path) {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    let staged = files(&trail_folder.join("staging"));
+    let last = staged.iter().max().unwrap();
+    fs::copy(last, last.with_file_name("00000000000000000700-00000000000000000800.arrow")).unwrap();
+    // The partial tile of the old size went when its tile was completed; put it back as it was then.
+    let full = fs::read(trail_folder.join("tile/0/001"));
+    if let Ok(full) = full {
+        fs::create_dir_all(trail_folder.join("tile/0/001.p")).unwrap();
+        fs::write(trail_folder.join("tile/0/001.p/44"), &full[..44 * 32]).unwrap();
+    }
+    let (store, trail) = open(folder.path()).await;
+    assert_eq!(trail.snapshot().size, 700);
+    assert_eq!(append(&trail, vec![login(699), login(700)]).await.recorded, 1);
+    store.close().await.unwrap();
+    assert_eq!(audit(&store).await.findings, []);
+}
+
+#[tokio::test]
+async fn a_control_database_older_than_the_trail_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, trail) = open(folder.path()).await;
+    append(&trail, vec![login(0)]).await;
+    store.close().await.unwrap();
+    drop((store, trail));
+    let backup = tempfile::tempdir().unwrap();
+    for name in ["control.db", "control.db-wal"] {
+        let _ = fs::copy(folder.path().join(name), backup.path().join(name));
+    }
+    let (store, trail) = open(folder.path()).await;
+    append(&trail, vec![login(1)]).await;
+    store.close().await.unwrap();
+    drop((store, trail));
+    for name in ["control.db", "control.db-wal", "control.db-shm"] {
+        let _ = fs::remove_file(folder.path().join(name));
+        let _ = fs::copy(backup.path().join(name), folder.path().join(name));
+    }
+    let store = Store::open(folder.path(), false, clock()).await.unwrap();
+    let error = store.trail(&name()).await.unwrap_err().to_string();
+    assert!(
+        error.contains("restored from a backup")
+            && error.contains("knows 1 records")
+            && error.contains("for 2"),
+        "{error}"
+    );
+}
+
+/// Every single flipped byte of records, tiles and checkpoint is found, and the reason says where.
+#[tokio::test]
+async fn every_flipped_byte_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, trail) = open(folder.path()).await;
+    append(&trail, (0..300).map(login).collect()).await;
+    trail.settle().await;
+    append(&trail, (300..340).map(login).collect()).await;
+    store.close().await.unwrap();
+    assert_eq!(audit(&store).await.findings, []);
+    let root = folder.path().join("trails/contoso/production");
+    let evidence: Vec<PathBuf> = files(&root)
+        .into_iter()
+        .filter(|path| {
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
+            name == "checkpoint"
+                || name.starts_with("tile/")
+                || name.ends_with(".parquet")
+                || name.starts_with("staging/")
+        })
+        .collect();
+    assert!(evidence.len() >= 6, "{evidence:?}");
+    let mut missed = Vec::new();
+    for path in evidence {
+        let good = fs::read(&path).unwrap();
+        // A prime step visits every region of a large file; small files are visited byte by byte.
+        let step = if good.len() > 4096 { good.len() / 60 | 1 } else { (good.len() / 60).max(1) };
+        for at in (0..good.len()).step_by(step) {
+            let mut bad = good.clone();
+            bad[at] ^= 0x10;
+            fs::write(&path, &bad).unwrap();
+            if audit(&store).await.findings.is_empty() {
+                missed.push((path.strip_prefix(&root).unwrap().to_owned(), at));
+            }
+        }
+        fs::write(&path, good).unwrap();
+    }
+    // The staging object's padding and schema text hold no record; records themselves are never missed.
+    missed.retain(|(path, _)| !path.starts_with("staging"));
+    assert_eq!(missed, []);
+    assert_eq!(audit(&store).await.findings, []);
+}
+
+#[tokio::test]
+async fn missing_evidence_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, trail) = open(folder.path()).await;
+    append(&trail, (0..300).map(login).collect()).await;
+    store.close().await.unwrap();
+    let root = folder.path().join("trails/contoso/production");
+    let tile = root.join("tile/0/000");
+    let good = fs::read(&tile).unwrap();
+    fs::remove_file(&tile).unwrap();
+    let findings = audit(&store).await.findings;
+    assert!(findings.iter().any(|finding| finding.reason.contains("tile/0/000")), "{findings:?}");
+    fs::write(&tile, good).unwrap();
+    for staged in files(&root.join("staging")) {
+        fs::remove_file(staged).unwrap();
+    }
+    let findings = audit(&store).await.findings;
+    assert!(findings[0].reason.contains("there are 0 records, the checkpoint says 300"), "{findings:?}");
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    entries
+        .flat_map(|entry| {
+            let path = entry.unwrap().path();
+            if path.is_dir() { files(&path) } else { vec![path] }
+        })
+        .collect()
+}
