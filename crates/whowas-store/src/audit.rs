@@ -2,6 +2,7 @@
 //!
 //! Memory is that of one archive file, whatever the size of the trail.
 
+use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
 use whowas_event::LeafWriter;
 use whowas_tlog::{
@@ -97,6 +98,41 @@ impl Auditor {
             Ok(_) => self.found("tiles", "the tiles do not have the root of the checkpoint"),
             Err(reason) => self.found("tiles", reason),
         }
+        if let Err(error) = self.older_tiles(checkpoint.size, environment.size).await {
+            self.found("tiles", error.to_string());
+        }
+    }
+
+    /// Partial tiles of earlier sizes are still served: each must be the beginning of what replaced it.
+    async fn older_tiles(&mut self, size: u64, committed: u64) -> Result<(), StoreError> {
+        let prefix = self.objects.path("tile");
+        let listed: Vec<_> = self.objects.store.list(Some(&prefix)).try_collect().await?;
+        for meta in listed {
+            let path = meta.location.as_ref();
+            let below =
+                path.strip_prefix(self.objects.prefix.as_ref()).unwrap_or(path).trim_start_matches('/');
+            let id = TileId::parse(below).ok();
+            let current = id.and_then(|id| TileId::in_tree(id.level, id.index, size));
+            match (id, current) {
+                (Some(id), Some(current)) if id.width < current.width => {
+                    let (old, new) =
+                        (self.objects.get(&id.path()).await?, self.objects.get(&current.path()).await?);
+                    let is_prefix = old.zip(new).is_some_and(|(old, new)| {
+                        old.len() == id.byte_len() && new.get(..old.len()) == Some(old.as_ref())
+                    });
+                    if !is_prefix {
+                        self.found(below, "it is not the beginning of the tile that replaced it");
+                    }
+                }
+                (Some(id), Some(current)) if id == current => {}
+                // A commit that a crash interrupted may have written tiles ahead of the published checkpoint.
+                (Some(id), _)
+                    if TileId::in_tree(id.level, id.index, committed)
+                        .is_some_and(|tile| id.width <= tile.width) => {}
+                _ => self.found(below, format!("it does not belong to a tree of size {size}")),
+            }
+        }
+        Ok(())
     }
 
     /// Both checkpoints, the published and the committed one, must verify; they may differ by the one
@@ -201,7 +237,7 @@ fn check_file(
 ) -> Result<(Vec<Hash>, Vec<String>), StoreError> {
     let mut reasons = Vec::new();
     if hex::encode(Sha256::digest(&body)) != file.sha256 {
-        reasons.push("its bytes are not those that were written".to_owned());
+        return Err(StoreError::corrupt("its bytes are not those that were written"));
     }
     let rows = usize::try_from(file.rows).map_err(|_| StoreError::corrupt("it states too many rows"))?;
     let mut hashes: Vec<Option<Hash>> = vec![None; rows];

@@ -1,7 +1,9 @@
 //! Staging objects: one per commit, everything the commit needs to be replayed.
 //!
-//! The body is an Arrow IPC stream of one batch in [`crate::columns::SCHEMA`], compressed with LZ4. Leaves,
-//! tiles and the root are not in it: they are re-derived from the records by the code that made them.
+//! The body is the SHA-256 of what follows, then an Arrow IPC stream of one batch in
+//! [`crate::columns::SCHEMA`], compressed with LZ4. The digest comes first because the decoder of Arrow IPC
+//! may panic on damaged input. Leaves, tiles and the root are not in it: they are re-derived from the
+//! records by the code that made them.
 
 use arrow::{
     array::RecordBatch,
@@ -13,6 +15,7 @@ use arrow::{
     },
 };
 use object_store::path::Path;
+use sha2::{Digest, Sha256};
 
 use crate::{StoreError, columns::SCHEMA};
 
@@ -38,14 +41,22 @@ impl Span {
 
 pub(crate) fn encode(batch: &RecordBatch) -> Result<Vec<u8>, StoreError> {
     let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
-    let mut writer = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options)?;
+    let mut writer = StreamWriter::try_new_with_options(vec![0; 32], &batch.schema(), options)?;
     writer.write(batch)?;
-    Ok(writer.into_inner()?)
+    let mut body = writer.into_inner()?;
+    if let Some((digest, stream)) = body.split_first_chunk_mut::<32>() {
+        *digest = Sha256::digest(stream).into();
+    }
+    Ok(body)
 }
 
 pub(crate) fn decode(span: Span, bytes: &[u8]) -> Result<RecordBatch, StoreError> {
     let broken = |what: String| StoreError::corrupt(format!("{}: {what}", span.path()));
-    let reader = StreamReader::try_new(bytes, None).map_err(|e| broken(e.to_string()))?;
+    let stream = match bytes.split_first_chunk::<32>() {
+        Some((digest, stream)) if Sha256::digest(stream) == *digest => stream,
+        _ => return Err(broken("its bytes are not those that were written".to_owned())),
+    };
+    let reader = StreamReader::try_new(stream, None).map_err(|e| broken(e.to_string()))?;
     if reader.schema().fields() != SCHEMA.fields() {
         return Err(broken("its columns are not those of a record".to_owned()));
     }
