@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# The long runs: the same tests with many more cases. Takes hours; not needed before a merge.
+#
+#     bash scripts/nightly.sh
+#
+# WHOWAS_KILL_ROUNDS  how often a writing server is killed and recovered (1000)
+# PROPTEST_CASES      cases of every property (5000)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+exec </dev/null
+
+export WHOWAS_KILL_ROUNDS="${WHOWAS_KILL_ROUNDS:-1000}"
+export PROPTEST_CASES="${PROPTEST_CASES:-5000}"
+export NODE_PATH="$PWD/target/browser/node_modules"
+
+echo "kill rounds: $WHOWAS_KILL_ROUNDS, cases of a property: $PROPTEST_CASES"
+cargo test --workspace --locked --no-fail-fast

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change is merged: format, lints, tests, documentation.
+#
+#     bash scripts/test.sh
+#
+# Installs by package name what the tests need and the machine lacks: a C compiler, Python 3, Chromium,
+# Node.js, and playwright-core, which goes to target/browser. Asks nothing, so it also runs without a terminal.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+exec </dev/null
+
+say() { printf '\n== %s\n' "$*"; }
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+# Adds a package unless one of the commands that it gives is there.
+packages=()
+need() { # package, commands…
+  local package=$1 command
+  shift
+  for command in "$@"; do
+    if command -v "$command" >/dev/null 2>&1; then return 0; fi
+  done
+  packages+=("$package")
+}
+
+install_packages() {
+  need gcc cc gcc clang
+  need python3 python3
+  need chromium chromium chromium-browser google-chrome google-chrome-stable
+  need nodejs node nodejs
+  need npm npm
+  if [ "${#packages[@]}" -eq 0 ]; then return 0; fi
+  if ! command -v apt-get >/dev/null 2>&1; then
+    echo "Install these first, there is no apt-get here: ${packages[*]}" >&2
+    return 1
+  fi
+  say "installing ${packages[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
+}
+
+install_tools() {
+  if ! command -v cargo >/dev/null 2>&1; then
+    echo "Install Rust first: https://rustup.rs" >&2
+    return 1
+  fi
+  if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
+    rustup component add rustfmt clippy
+  fi
+  # Drives the browser that is installed; brings none of its own.
+  if [ ! -d target/browser/node_modules/playwright-core ]; then
+    mkdir -p target/browser
+    npm install --prefix target/browser --no-save --no-audit --no-fund --silent playwright-core
+  fi
+}
+
+run_tests() {
+  if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --workspace --locked
+    # nextest leaves out the examples in the documentation.
+    cargo test --workspace --locked --doc --quiet
+  else
+    cargo test --workspace --locked
+  fi
+}
+
+check_dependencies() {
+  if cargo deny --version >/dev/null 2>&1; then
+    cargo deny --locked check bans licenses sources
+  else
+    echo "cargo-deny is not installed: licences were not checked (cargo install --locked cargo-deny)"
+  fi
+}
+
+install_packages
+install_tools
+export NODE_PATH="$PWD/target/browser/node_modules"
+if [ "${CI:-}" = true ]; then
+  # A fresh clone is built once: what a second build would reuse only fills the disk.
+  export CARGO_INCREMENTAL=0
+fi
+
+say "format"
+cargo fmt --all --check
+say "house rules"
+cargo run --quiet --locked -p xtask -- tidy
+say "lints"
+cargo clippy --workspace --all-targets --locked -- -D warnings
+say "tests"
+run_tests
+say "documentation"
+RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc --workspace --no-deps --locked --quiet
+say "dependencies"
+check_dependencies
+say "all is well"
