@@ -54,6 +54,10 @@ const PURE: &[&str] = &["whowas-event", "whowas-tlog", "whowas-format"];
 /// What no pure crate may reach, not even through others.
 const IMPURE: &[&str] = &["tokio", "object_store", "sqlx", "datafusion", "deltalake-core", "axum", "hyper"];
 
+/// What the whole tree does without, whoever would bring it.
+const NOWHERE: &[(&str, &str)] =
+    &[("openssl-sys", "one TLS stack: rustls"), ("native-tls", "one TLS stack: rustls")];
+
 /// The normal and build dependencies of every workspace crate.
 type Dependencies = BTreeMap<String, BTreeSet<String>>;
 
@@ -61,7 +65,11 @@ type Dependencies = BTreeMap<String, BTreeSet<String>>;
 pub(crate) fn check(metadata: &str, lock: &str) -> Result<Vec<Problem>, String> {
     let crates = dependencies(metadata)?;
     let mut problems = arrows(&crates);
-    problems.extend(purity(&crates, &locked(lock)));
+    let locked = locked(lock);
+    problems.extend(purity(&crates, &locked));
+    let unwanted = NOWHERE.iter().filter(|(name, _)| locked.contains_key(*name));
+    problems
+        .extend(unwanted.map(|(name, instead)| Problem::new("Cargo.lock", 0, format!("{name}: {instead}"))));
     Ok(problems)
 }
 
@@ -183,5 +191,12 @@ mod tests {
         assert_eq!(problems.len(), 1);
         assert!(problems[0].text.contains("may not reach tokio"), "{}", problems[0]);
         assert_eq!(check(&tree, "").unwrap(), []);
+    }
+
+    #[test]
+    fn a_second_tls_stack_is_found() {
+        let problems =
+            check(&metadata(&[]), "[[package]]\nname = \"native-tls\"\nversion = \"0.2.0\"\n").unwrap();
+        assert_eq!(problems, [Problem::new("Cargo.lock", 0, "native-tls: one TLS stack: rustls")]);
     }
 }
