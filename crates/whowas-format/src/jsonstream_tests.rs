@@ -1,3 +1,5 @@
+//! Tests of reading JSON record by record.
+
 use super::*;
 
 /// Gives `n` bytes at a time, so that every seam between chunks is tried.

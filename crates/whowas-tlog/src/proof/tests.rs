@@ -1,3 +1,5 @@
+//! Tests of inclusion and consistency proofs.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of proofs as one text.
+
 use super::*;
 use crate::cosignature::CosigningKey;
 use crate::golden::{self, MemoryTiles};
