@@ -9,11 +9,22 @@
 pub mod container;
 pub mod contract;
 pub mod decode;
+pub mod dialect;
+mod entra;
+pub mod entra_graph;
+pub mod entra_monitor;
+pub mod ids;
 mod input;
+pub mod instant;
 mod jsonscan;
 pub mod jsonstream;
+pub mod native;
+mod native_fields;
 pub mod registry;
+mod strict;
 pub mod table;
+#[cfg(test)]
+mod testing;
 
 pub use container::{Input, ReadSeek};
 pub use contract::{

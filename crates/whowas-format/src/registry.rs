@@ -2,12 +2,15 @@
 
 use crate::{
     contract::{Format, Sample},
+    entra_graph::EntraGraph,
+    entra_monitor::EntraMonitor,
     jsonstream,
+    native::Native,
     table::Header,
 };
 
 /// Every format, in the order in which they are asked whether they recognise an input.
-pub static FORMATS: &[&dyn Format] = &[];
+pub static FORMATS: &[&dyn Format] = &[&EntraMonitor, &EntraGraph, &Native];
 
 /// How many column or member names are shown of an input that is not recognised.
 const NAMES_SHOWN_MAX: usize = 8;

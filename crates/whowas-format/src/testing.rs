@@ -1,0 +1,52 @@
+//! What the tests of several formats share.
+
+use jiff::tz::TimeZone;
+use whowas_event::{
+    Event, Time,
+    admit::{RawData, admit},
+};
+
+use crate::contract::{Format, Item, Options, ReadError, ReadSummary, Sample};
+
+/// Options without any decision of a user.
+pub(crate) fn options() -> Options {
+    let now = Time::parse_rfc3339("2026-11-24T00:00:00Z").expect("it is one");
+    Options { source_timezone: TimeZone::UTC, date_order: None, received_at: now, file_time: now }
+}
+
+/// A reading as text: events, and lines for whatever else there is.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    pub(crate) events: Vec<Event>,
+    pub(crate) others: Vec<String>,
+    pub(crate) summary: ReadSummary,
+}
+
+/// Reads `text`, and checks that what is read may be admitted.
+pub(crate) fn read_with(format: &dyn Format, text: &str, options: &Options) -> Result<Reading, ReadError> {
+    let mut reading = Reading::default();
+    let summary = format.read(&mut text.as_bytes(), options, &mut |item| {
+        match item {
+            Item::Draft(draft) => {
+                assert!(!draft.raw.is_empty());
+                reading
+                    .events
+                    .push(admit(draft, RawData::Kept).expect("formats give admissible events").event);
+            }
+            Item::Problem(problem) => reading.others.push(format!("{}: {}", problem.place, problem.reason)),
+            Item::SetAside { category } => reading.others.push(format!("set aside: {category}")),
+        }
+        Ok(())
+    })?;
+    reading.summary = summary;
+    Ok(reading)
+}
+
+pub(crate) fn read(format: &dyn Format, text: &str) -> Reading {
+    read_with(format, text, &options()).expect("the input as a whole is fine")
+}
+
+/// Whether a format recognises `text`.
+pub(crate) fn recognizes(format: &dyn Format, text: &str) -> bool {
+    format.recognizes(Sample { bytes: text.as_bytes(), is_whole: true })
+}
