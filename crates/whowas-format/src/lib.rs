@@ -8,6 +8,7 @@
 
 pub mod container;
 pub mod contract;
+pub mod dates;
 pub mod decode;
 pub mod dialect;
 mod entra;
