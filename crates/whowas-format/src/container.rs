@@ -13,7 +13,10 @@ use std::{
 
 use zip::ZipArchive;
 
-use crate::contract::{ReadError, SAMPLE_BYTES};
+use crate::{
+    chunk::Begun,
+    contract::{ReadError, SAMPLE_BYTES},
+};
 
 /// How many containers may be in each other: a zip of gzip files.
 pub const DEPTH_MAX: usize = 2;
@@ -80,7 +83,7 @@ pub fn open(input: Input<'_>, name: &str, visit: &mut Visit<'_>) -> Result<(), R
             let mut magic = Vec::new();
             (&mut *file).take(4).read_to_end(&mut magic)?;
             file.rewind()?;
-            if magic == ZIP_MAGIC {
+            if is_zip(&magic) {
                 opening.zip(name, BufReader::new(file), 0)
             } else {
                 opening.member(name, Box::new(file), 0, false)
@@ -90,8 +93,13 @@ pub fn open(input: Input<'_>, name: &str, visit: &mut Visit<'_>) -> Result<(), R
 }
 
 const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
+const EMPTY_ZIP_MAGIC: &[u8] = b"PK\x05\x06";
 const ZSTD_MAGIC: &[u8] = b"\x28\xb5\x2f\xfd";
 const GZIP_MAGIC: &[u8] = b"\x1f\x8b\x08";
+
+fn is_zip(magic: &[u8]) -> bool {
+    magic == ZIP_MAGIC || magic == EMPTY_ZIP_MAGIC
+}
 
 struct Opening<'a, 'v> {
     /// Bytes that came out of decompressors so far.
@@ -103,14 +111,14 @@ impl Opening<'_, '_> {
     fn member(
         &mut self,
         name: &str,
-        mut reader: Box<dyn Read + '_>,
+        reader: Box<dyn Read + '_>,
         depth: usize,
         is_in_archive: bool,
     ) -> Result<(), ReadError> {
-        let mut sample = Vec::new();
-        reader.as_mut().take(SAMPLE_BYTES as u64).read_to_end(&mut sample)?;
-        let kind = [ZIP_MAGIC, ZSTD_MAGIC, GZIP_MAGIC].into_iter().find(|magic| sample.starts_with(magic));
-        let whole = Cursor::new(sample.clone()).chain(reader);
+        let (sample, whole) = Begun::new(reader, SAMPLE_BYTES)?;
+        let kind = [ZIP_MAGIC, EMPTY_ZIP_MAGIC, ZSTD_MAGIC, GZIP_MAGIC]
+            .into_iter()
+            .find(|magic| sample.starts_with(magic));
         let Some(kind) = kind else {
             let member = Member { name: name.to_owned(), sample, reader: Box::new(whole), is_in_archive };
             return (self.visit)(member);
@@ -119,7 +127,7 @@ impl Opening<'_, '_> {
             let reason = format!("{name}: containers in each other more than {DEPTH_MAX} deep");
             return Err(ReadError::Broken(reason));
         }
-        if kind == ZIP_MAGIC {
+        if is_zip(kind) {
             let mut bytes = Vec::new();
             whole.take(ZIP_IN_MEMORY_BYTES_MAX + 1).read_to_end(&mut bytes)?;
             if bytes.len() as u64 > ZIP_IN_MEMORY_BYTES_MAX {
@@ -170,10 +178,9 @@ impl Opening<'_, '_> {
         Ok(())
     }
 
-    fn plain(&mut self, name: &str, mut reader: impl Read) -> Result<(), ReadError> {
-        let mut sample = Vec::new();
-        reader.by_ref().take(SAMPLE_BYTES as u64).read_to_end(&mut sample)?;
-        let reader = Box::new(Cursor::new(sample.clone()).chain(reader));
+    fn plain(&mut self, name: &str, reader: impl Read) -> Result<(), ReadError> {
+        let (sample, reader) = Begun::new(reader, SAMPLE_BYTES)?;
+        let reader = Box::new(reader);
         (self.visit)(Member { name: name.to_owned(), sample, reader, is_in_archive: false })
     }
 }

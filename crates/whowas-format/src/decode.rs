@@ -9,6 +9,8 @@ use std::io::{self, Read};
 
 use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
+use crate::chunk::Postponed;
+
 /// How many bytes are read and decoded at once.
 const CHUNK_BYTES: usize = 32 * 1024;
 
@@ -83,6 +85,7 @@ impl Encoding {
         };
         Ok(Box::new(Transcoder {
             input,
+            postponed: Postponed::default(),
             decoder: encoding.new_decoder_with_bom_removal(),
             encoded: Vec::new(),
             taken: 0,
@@ -97,6 +100,7 @@ impl Encoding {
 /// Another encoding as UTF-8. What is invalid becomes U+FFFD.
 struct Transcoder<'r> {
     input: Box<dyn Read + 'r>,
+    postponed: Postponed,
     decoder: Decoder,
     encoded: Vec<u8>,
     taken: usize,
@@ -116,7 +120,7 @@ impl Transcoder<'_> {
                 }
                 self.encoded.clear();
                 self.taken = 0;
-                let read = (&mut self.input).take(CHUNK_BYTES as u64).read_to_end(&mut self.encoded)?;
+                let read = self.postponed.read(&mut self.input, CHUNK_BYTES, &mut self.encoded)?;
                 self.is_at_end = read == 0;
             }
             let rest = self.encoded.get(self.taken..).unwrap_or_default();

@@ -251,3 +251,7 @@ fn from_where(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "entra_tests.rs"]
+mod tests;

@@ -130,3 +130,7 @@ fn grouped(number: u64) -> String {
     }
     out
 }
+
+#[cfg(test)]
+#[path = "input_tests.rs"]
+mod tests;

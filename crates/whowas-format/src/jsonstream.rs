@@ -14,6 +14,7 @@ use memchr::{memchr, memchr_iter, memmem, memrchr};
 use serde_json::{Map, Value};
 
 use crate::{
+    chunk::Postponed,
     contract::{PROBLEM_RAW_BYTES_MAX, Place, Problem, RECORD_BYTES_MAX, ReadError, Sample, Stop},
     jsonscan::{Scanner, Step},
 };
@@ -58,6 +59,7 @@ pub type Each<'a> = dyn FnMut(Result<JsonRecord<'_>, Problem>) -> Result<(), Sto
 pub fn read_records(input: &mut dyn Read, each: &mut Each<'_>) -> Result<u64, ReadError> {
     let mut stream = Stream {
         input,
+        postponed: Postponed::default(),
         bytes: Vec::new(),
         at: 0,
         is_at_end: false,
@@ -98,6 +100,7 @@ enum Frame {
 
 struct Stream<'r> {
     input: &'r mut dyn Read,
+    postponed: Postponed,
     bytes: Vec<u8>,
     at: usize,
     is_at_end: bool,
@@ -149,7 +152,7 @@ impl Stream<'_> {
     fn fill(&mut self) -> io::Result<bool> {
         self.bytes.drain(..self.at);
         self.at = 0;
-        let read = (&mut *self.input).take(READ_BYTES as u64).read_to_end(&mut self.bytes)?;
+        let read = self.postponed.read(self.input, READ_BYTES, &mut self.bytes)?;
         self.is_at_end |= read == 0;
         Ok(read > 0)
     }

@@ -6,12 +6,14 @@
 //!
 //! Start at [`Format`], the contract every format meets, and [`registry::FORMATS`], the list of them.
 
+mod chunk;
 pub mod container;
 pub mod contract;
 pub mod dates;
 pub mod decode;
 pub mod dialect;
 mod entra;
+pub mod entra_csv;
 pub mod entra_graph;
 pub mod entra_monitor;
 pub mod ids;

@@ -2,6 +2,7 @@
 
 use crate::{
     contract::{Format, Sample},
+    entra_csv::EntraCsv,
     entra_graph::EntraGraph,
     entra_monitor::EntraMonitor,
     jsonstream,
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// Every format, in the order in which they are asked whether they recognise an input.
-pub static FORMATS: &[&dyn Format] = &[&EntraMonitor, &EntraGraph, &Native];
+pub static FORMATS: &[&dyn Format] = &[&EntraMonitor, &EntraGraph, &EntraCsv, &Native];
 
 /// How many column or member names are shown of an input that is not recognised.
 const NAMES_SHOWN_MAX: usize = 8;

@@ -14,7 +14,10 @@ use std::{
 
 use csv_core::ReadRecordResult;
 
-use crate::contract::{PROBLEM_RAW_BYTES_MAX, Place, Problem, RECORD_BYTES_MAX, ReadError, Sample};
+use crate::{
+    chunk::Postponed,
+    contract::{PROBLEM_RAW_BYTES_MAX, Place, Problem, RECORD_BYTES_MAX, ReadError, Sample},
+};
 
 /// How many bytes are asked of the input at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -153,7 +156,8 @@ enum Found {
 impl<'r> Table<'r> {
     /// Finds the delimiter and reads the header.
     pub fn open(input: &'r mut dyn Read) -> Result<Self, ReadError> {
-        let mut input = Window { input, bytes: Vec::new(), at: 0, is_at_end: false };
+        let mut input =
+            Window { input, postponed: Postponed::default(), bytes: Vec::new(), at: 0, is_at_end: false };
         let mut next_line = 1;
         input.fill_to_line_end()?;
         let delimiter = match sep_line(input.rest()) {
@@ -306,6 +310,7 @@ impl<'r> Table<'r> {
 /// The input's bytes that were read but not parsed.
 struct Window<'r> {
     input: &'r mut dyn Read,
+    postponed: Postponed,
     bytes: Vec<u8>,
     at: usize,
     is_at_end: bool,
@@ -320,7 +325,7 @@ impl Window<'_> {
     fn fill(&mut self) -> Result<(), ReadError> {
         self.bytes.drain(..self.at);
         self.at = 0;
-        let read = (&mut *self.input).take(READ_BYTES as u64).read_to_end(&mut self.bytes)?;
+        let read = self.postponed.read(self.input, READ_BYTES, &mut self.bytes)?;
         self.is_at_end |= read == 0;
         Ok(())
     }
