@@ -7,7 +7,7 @@
 use std::{
     cell::Cell,
     fmt,
-    io::{self, BufReader, Cursor, Read, Seek},
+    io::{self, BufReader, Cursor, Read, Seek, SeekFrom},
     rc::Rc,
 };
 
@@ -149,9 +149,10 @@ impl Opening<'_, '_> {
         self.member(name, Box::new(guarded), depth + 1, is_in_archive)
     }
 
-    fn zip<R: Read + Seek>(&mut self, name: &str, reader: R, depth: usize) -> Result<(), ReadError> {
+    fn zip<R: Read + Seek>(&mut self, name: &str, mut reader: R, depth: usize) -> Result<(), ReadError> {
         let of_zip =
             |error: zip::result::ZipError| ReadError::Broken(format!("{name}: not a sound zip: {error}"));
+        let archive_bytes = reader.seek(SeekFrom::End(0))?;
         let mut archive = ZipArchive::new(reader).map_err(of_zip)?;
         if archive.index_for_name("[Content_Types].xml").is_some() {
             // A workbook is a zip too, but for a format to open.
@@ -168,7 +169,8 @@ impl Opening<'_, '_> {
             if file.is_dir() || inner_name.starts_with("__MACOSX/") {
                 continue;
             }
-            let compressed = Rc::new(Cell::new(file.compressed_size()));
+            // The directory may claim more than there is, to look less like a bomb.
+            let compressed = Rc::new(Cell::new(file.compressed_size().min(archive_bytes)));
             let name = format!("{name}/{inner_name}");
             let inner: Box<dyn Read> = Box::new(file);
             let guarded =

@@ -70,8 +70,9 @@ pub fn read_each(
     })?;
     let unread = reports.iter().find(|report| report.format.is_none());
     if let (Some(unread), true) = (unread, reports.iter().all(|report| report.format.is_none())) {
-        let why = unread.summary.warnings.first().cloned().unwrap_or_default();
-        return Err(ReadError::Unrecognized(format!("no file of the archive: {}: {why}", unread.name)));
+        let why =
+            unread.summary.warnings.first().map_or("", |why| why.trim_start_matches("not recognised: "));
+        return Err(ReadError::Unrecognized(format!("no file of the archive; {} is {why}", unread.name)));
     }
     if reports.is_empty() {
         return Err(ReadError::Unrecognized("the archive has no files".to_owned()));
@@ -103,17 +104,17 @@ fn read_member(
     let mut reader = encoding.decode(member.reader)?;
     let mut summary = format.read(&mut reader, options, sink)?;
     summary.warnings.extend(encoding.warning());
-    summary.warnings.extend(cap_warning(format, summary.read));
+    summary.warnings.extend(cap_warning(format.info(), summary.read));
     Ok(FileReport { name: member.name, format: Some(format.info().name), summary })
 }
 
 /// A count that is exactly one at which the product cuts its exports is hardly chance.
-fn cap_warning(format: &dyn Format, read: u64) -> Option<String> {
-    format.info().row_caps.contains(&read).then(|| {
+pub(crate) fn cap_warning(info: &Info, read: u64) -> Option<String> {
+    info.row_caps.contains(&read).then(|| {
         let rows = grouped(read);
         format!(
             "exactly {rows} rows: that is where {} cuts its exports, so this one is probably truncated",
-            format.info().product
+            info.product
         )
     })
 }

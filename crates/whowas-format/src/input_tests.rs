@@ -88,7 +88,7 @@ fn each_file_of_an_archive_is_an_input() {
     assert_eq!(reports[1].summary.warnings, ["not recognised: text that begins with `Hello there`"]);
     assert_eq!(
         refused(&zip(&[("r.txt", b"Hello there")])),
-        "not recognised: no file of the archive: logs/r.txt: not recognised: text that begins with `Hello there`"
+        "not recognised: no file of the archive; logs/r.txt is text that begins with `Hello there`"
     );
     assert_eq!(refused(&zip(&[])), "not recognised: the archive has no files");
 }
@@ -147,10 +147,10 @@ fn guesses_and_cut_exports_are_told() {
     assert_eq!(items, ["zoë"]);
     assert!(reports.unwrap()[0].summary.warnings[0].contains("Windows-1252"));
     assert_eq!(
-        cap_warning(&EntraCsv, 100_000).unwrap(),
+        cap_warning(EntraCsv.info(), 100_000).unwrap(),
         "exactly 100,000 rows: that is where Microsoft Entra ID cuts its exports, so this one is probably truncated"
     );
-    assert_eq!(cap_warning(&EntraCsv, 100_001), None);
+    assert_eq!(cap_warning(EntraCsv.info(), 100_001), None);
     assert_eq!([grouped(7), grouped(1234), grouped(1_234_567)], ["7", "1,234", "1,234,567"]);
 }
 
