@@ -44,6 +44,9 @@ const OTHER_CATEGORIES: [&str; 11] = [
     "RemoteNetworkHealthLogs",
 ];
 
+/// How many records are looked at to recognise the format.
+const LOOKED_AT_MAX: usize = 64;
+
 /// The longest name of a category that is counted by itself.
 const CATEGORY_CHARS_MAX: usize = 25;
 
@@ -53,10 +56,11 @@ impl Format for EntraMonitor {
     }
 
     fn recognizes(&self, sample: Sample<'_>) -> bool {
-        jsonstream::first_object(sample).is_some_and(|first| {
-            let category = entra::text(&first, "category").unwrap_or_default();
+        // Azure's own activity log may come on the same stream, and first.
+        jsonstream::first_objects(sample, LOOKED_AT_MAX).iter().any(|record| {
+            let category = entra::text(record, "category").unwrap_or_default();
             let is_known = OTHER_CATEGORIES.iter().any(|name| name.eq_ignore_ascii_case(&category));
-            first.contains_key("properties") && (is_known || is_sign_ins(&category))
+            record.contains_key("properties") && (is_known || is_sign_ins(&category))
         })
     }
 

@@ -75,14 +75,18 @@ pub fn read_records(input: &mut dyn Read, each: &mut Each<'_>) -> Result<u64, Re
 
 /// The first complete record of a sample that is an object.
 pub fn first_object(sample: Sample<'_>) -> Option<Map<String, Value>> {
-    let mut first = None;
+    first_objects(sample, 1).pop()
+}
+
+/// Up to `n` complete records of a sample that are objects.
+pub fn first_objects(sample: Sample<'_>, n: usize) -> Vec<Map<String, Value>> {
+    let mut objects = Vec::new();
     let mut bytes = sample.bytes;
     let _ = read_records(&mut bytes, &mut |found| {
-        let object = found.ok().and_then(|record| serde_json::from_slice(record.raw).ok());
-        first = first.take().or(object);
-        if first.is_some() { Err(Stop) } else { Ok(()) }
+        objects.extend(found.ok().and_then(|record| serde_json::from_slice(record.raw).ok()));
+        if objects.len() < n { Ok(()) } else { Err(Stop) }
     });
-    first
+    objects
 }
 
 /// Whether a text begins like JSON, which keeps table readers and others away.
