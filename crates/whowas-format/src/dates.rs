@@ -142,6 +142,13 @@ pub fn serial_text(number: f64, system: SerialSystem) -> Option<String> {
     })
 }
 
+/// A number of days as `h:mm:ss`, as for cells that hold a duration. `None` if it is none.
+pub fn duration_text(days: f64) -> Option<String> {
+    let end = serial(&days.to_string(), SerialSystem::Since1904)?.ok()?;
+    let seconds = end.as_ms().saturating_sub(SERIAL_1904_UNIX_DAY * DAY_MS) / 1000;
+    Some(format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60))
+}
+
 /// A serial number, if the text is a plain decimal one.
 fn serial(text: &str, system: SerialSystem) -> Option<Result<Time, DateError>> {
     let (days, fraction) = text.split_once(['.', ',']).unwrap_or((text, ""));

@@ -1,3 +1,5 @@
+//! Tests of reading dates.
+
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
@@ -128,6 +130,13 @@ fn serial_numbers_become_readable() {
 }
 
 #[test]
+fn durations_become_readable() {
+    assert_eq!(duration_text(1.5).as_deref(), Some("36:00:00"));
+    assert_eq!(duration_text(0.306_956_018_52).as_deref(), Some("7:22:01"));
+    assert_eq!(duration_text(-0.5), None);
+}
+
+#[test]
 fn optional_dates() {
     assert_eq!(parse_optional(None, &options()), Ok(None));
     assert_eq!(parse_optional(Some("1/1/1900 12:00:00 AM"), &options()), Ok(None));
@@ -146,6 +155,7 @@ proptest! {
     fn no_number_panics(number: f64) {
         let _ = serial_text(number, SerialSystem::Since1900);
         let _ = serial_text(number, SerialSystem::Since1904);
+        let _ = duration_text(number);
     }
 
     #[test]

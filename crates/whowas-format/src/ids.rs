@@ -22,14 +22,7 @@ pub struct DerivedIds {
 impl DerivedIds {
     /// The id of a record with this content. Give what the record says, not how it is written.
     pub fn next<'a>(&mut self, content: impl IntoIterator<Item = &'a str>) -> NativeId {
-        let mut hash = Sha256::new();
-        for part in content {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part.as_bytes());
-        }
-        let digest: [u8; 32] = hash.finalize().into();
-        let half = digest.first_chunk::<16>().expect("a digest has 32 bytes");
-        let key = u128::from_be_bytes(*half);
+        let key = digest(content);
         let mut id = String::with_capacity(36);
         write!(id, "{key:032x}").expect("a String takes all that is written");
         let occurrence = self.count(key);
@@ -50,6 +43,26 @@ impl DerivedIds {
     }
 }
 
+/// The id of a record that has a key of its own: however often it is read, it is the same record.
+pub fn of_key<'a>(key: impl IntoIterator<Item = &'a str>) -> NativeId {
+    NativeId::Derived(format!("{:032x}", digest(key)))
+}
+
+/// The id of a session's end that stands in the record of its start.
+pub fn end_of(start: &NativeId) -> NativeId {
+    NativeId::Derived(format!("{}.end", start.as_str()))
+}
+
+fn digest<'a>(content: impl IntoIterator<Item = &'a str>) -> u128 {
+    let mut hash = Sha256::new();
+    for part in content {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    u128::from_be_bytes(*digest.first_chunk().expect("a digest has 32 bytes"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +78,6 @@ mod tests {
         assert_ne!(first, second);
         assert_eq!(third.as_str(), format!("{}.2", first.as_str()));
         assert!(first.is_derived());
+        assert_eq!([of_key(["a", "b"]), of_key(["a", "b"])], [first.clone(), first]);
     }
 }
