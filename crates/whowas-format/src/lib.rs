@@ -12,6 +12,7 @@ pub mod contract;
 pub mod dates;
 pub mod decode;
 pub mod dialect;
+mod dynamics;
 mod entra;
 pub mod entra_csv;
 pub mod entra_graph;
@@ -21,13 +22,19 @@ mod input;
 pub mod instant;
 mod jsonscan;
 pub mod jsonstream;
+pub mod lcs;
 pub mod native;
 mod native_fields;
+mod person;
 pub mod registry;
 mod strict;
+pub mod sysuserlog;
 pub mod table;
+mod tabular;
 #[cfg(test)]
 mod testing;
+pub mod users;
+pub mod xlsx;
 
 pub use container::{Input, ReadSeek};
 pub use contract::{

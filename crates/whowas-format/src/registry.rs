@@ -6,12 +6,27 @@ use crate::{
     entra_graph::EntraGraph,
     entra_monitor::EntraMonitor,
     jsonstream,
+    lcs::DynamicsLcs,
     native::Native,
+    sysuserlog::DynamicsUserLog,
     table::Header,
+    users::{DynamicsUsers, GraphUsers, UsersCsv},
+    xlsx::AnyWorkbook,
 };
 
 /// Every format, in the order in which they are asked whether they recognise an input.
-pub static FORMATS: &[&dyn Format] = &[&EntraMonitor, &EntraGraph, &EntraCsv, &Native];
+pub static FORMATS: &[&dyn Format] = &[
+    &EntraMonitor,
+    &EntraGraph,
+    &EntraCsv,
+    &Native,
+    &DynamicsLcs,
+    &DynamicsUserLog,
+    &DynamicsUsers,
+    &GraphUsers,
+    &AnyWorkbook,
+    &UsersCsv,
+];
 
 /// How many column or member names are shown of an input that is not recognised.
 const NAMES_SHOWN_MAX: usize = 8;

@@ -50,3 +50,21 @@ pub(crate) fn read(format: &dyn Format, text: &str) -> Reading {
 pub(crate) fn recognizes(format: &dyn Format, text: &str) -> bool {
     format.recognizes(Sample { bytes: text.as_bytes(), is_whole: true })
 }
+
+/// Reads bytes as a whole input, whatever format they turn out to be: the format's name and the reading.
+pub(crate) fn read_any(bytes: &[u8], options: &Options) -> Result<(&'static str, Reading), ReadError> {
+    let mut reading = Reading::default();
+    let mut input = bytes;
+    let mut sink = |item| {
+        match item {
+            Item::Draft(draft) => reading.events.push(admit(draft, RawData::Kept).expect("admissible").event),
+            Item::Problem(problem) => reading.others.push(format!("{}: {}", problem.place, problem.reason)),
+            Item::SetAside { category } => reading.others.push(format!("set aside: {category}")),
+        }
+        Ok(())
+    };
+    let reports = crate::read_all(crate::Input::Stream(&mut input), "input", None, options, &mut sink)?;
+    let report = reports.into_iter().next().expect("an input has a file");
+    reading.summary = report.summary;
+    Ok((report.format.expect("a lone file is recognised or refused"), reading))
+}
