@@ -179,7 +179,9 @@ impl Engine {
 
     /// Runs a read-only statement of SQL over the tables `records` and `logins` of one trail.
     pub async fn sql(&self, trail: &Trail, text: &str) -> Result<SendableRecordBatchStream, QueryError> {
-        let context = SessionContext::new_with_state(self.context.state());
+        // A context of its own: tables of one statement are nobody else's.
+        let context =
+            SessionContext::new_with_config_rt(self.context.copied_config(), self.context.runtime_env());
         let table = Arc::new(TrailTable::new(trail, trail.snapshot()));
         context.register_table("records", table.clone())?;
         let logins = context.read_table(table)?.filter(col("kind").eq(lit("login")))?;

@@ -2,7 +2,7 @@
 //!
 //! [`crate::filter::Filter::matches`] says what a filter means; what is made here must agree with it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::{
     array::{ArrayRef, BooleanArray},
@@ -20,9 +20,6 @@ use crate::{
     Filter, NamedQuery,
     filter::{Network, Pattern, Term, Test, TextField, fits_user},
 };
-
-/// Above this many matching people a filter on users looks at the names of every record instead.
-const PEOPLE_MAX: usize = 1000;
 
 /// A time as the archive's column has it.
 pub(crate) fn instant(time: Time) -> Expr {
@@ -83,16 +80,23 @@ fn text(field: TextField, pattern: &Pattern) -> Expr {
 /// People are found by the archive's sort key: whoever the directory knows by that name, and whoever's key
 /// is that name itself. The pages of the archive that have none of these keys are not read.
 fn user(pattern: &Pattern, directory: &Directory) -> Expr {
-    let keys = directory.keys_matching(|name| fits_user(pattern, name), PEOPLE_MAX);
-    let (Some(keys), Some(exact)) = (keys, pattern.exact()) else { return user_columns(pattern) };
-    let is_key = col("user_key");
-    // `alice@` … `alice@\u{10ffff}`: every address of that local part.
-    let addresses = is_key
-        .clone()
-        .gt_eq(lit(format!("{exact}@")))
-        .and(is_key.clone().lt(lit(format!("{exact}@\u{10ffff}"))));
-    let own = is_key.clone().eq(lit(exact)).or(addresses);
-    keys.into_iter().fold(own, |any, key| any.or(is_key.clone().eq(lit(key))))
+    let known = is_one_of(directory.keys_matching(|name| fits_user(pattern, name)));
+    let own = match pattern.exact() {
+        // `alice`, and `alice@` … `alice@\u{10ffff}`: every address of that local part.
+        Some(exact) => {
+            let key = || col("user_key");
+            let addresses =
+                key().gt_eq(lit(format!("{exact}@"))).and(key().lt(lit(format!("{exact}@\u{10ffff}"))));
+            key().eq(lit(exact)).or(addresses)
+        }
+        None => user_columns(pattern),
+    };
+    known.into_iter().fold(own, Expr::or)
+}
+
+/// Whether the record lies under one of these keys; `None` without any.
+fn is_one_of(keys: BTreeSet<String>) -> Option<Expr> {
+    (!keys.is_empty()).then(|| col("user_key").in_list(keys.into_iter().map(lit).collect(), false))
 }
 
 /// The same question asked of every record's own names.
@@ -138,12 +142,7 @@ fn anywhere(pattern: &Pattern, directory: &Directory) -> Expr {
     let texts = GRID_TEXTS.into_iter().map(|name| lower(col(name)).like(lit(like.clone())));
     let any = texts.reduce(Expr::or).unwrap_or_else(|| lit(false));
     // Records that have only an id show the directory's name, so they are found by it.
-    match directory.keys_matching(|name| pattern.fits_within(name), PEOPLE_MAX) {
-        Some(keys) if !keys.is_empty() => {
-            any.or(col("user_key").in_list(keys.into_iter().map(lit).collect(), false))
-        }
-        _ => any,
-    }
+    is_one_of(directory.keys_matching(|name| pattern.fits_within(name))).into_iter().fold(any, Expr::or)
 }
 
 /// Whether `src_ip` lies in a network: addresses are text, so the comparison is a function of its own.

@@ -131,12 +131,12 @@ pub static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(fields))
 });
 
-/// By what people are found: the id if there is one, else the login name, else the address; in lower case.
+/// By what people are found: the first of id, login name, address and name that there is, in lower case.
 ///
 /// The archive is sorted by it, so that one person's history lies together.
 pub fn user_key(record: &Record) -> String {
     let user = &record.event.user;
-    [&user.uid, &user.name, &user.email_addr]
+    [&user.uid, &user.name, &user.email_addr, &user.full_name]
         .into_iter()
         .flatten()
         .next()

@@ -53,20 +53,16 @@ impl Directory {
     }
 
     /// The keys (see [`crate::columns::user_key`]) under which records of the people may lie who have an
-    /// id, login name, address or name that `fits`; `None` if there are more than `max`.
-    pub fn keys_matching(&self, fits: impl Fn(&str) -> bool, max: usize) -> Option<BTreeSet<String>> {
+    /// id, login name, address or name that `fits`.
+    pub fn keys_matching(&self, fits: impl Fn(&str) -> bool) -> BTreeSet<String> {
         let mut keys = BTreeSet::new();
         for person in self.people.values() {
             let texts = [&person.uid, &person.name, &person.email_addr, &person.full_name];
             if texts.into_iter().flatten().any(|text| fits(text)) {
-                let ids = [&person.uid, &person.name, &person.email_addr];
-                keys.extend(ids.into_iter().flatten().map(|id| id.to_lowercase()));
-                if keys.len() > max {
-                    return None;
-                }
+                keys.extend(texts.into_iter().flatten().map(|text| text.to_lowercase()));
             }
         }
-        Some(keys)
+        keys
     }
 
     /// Everyone, in no order.
@@ -108,8 +104,9 @@ impl Observed {
     /// The entry to add for a sign-in that names somebody in a way not seen before.
     pub(crate) fn note(&mut self, event: &Event, position: u64) -> Option<Person> {
         let user = &event.user;
-        let is_named = user.name.is_some() || user.email_addr.is_some() || user.full_name.is_some();
-        if event.kind != Kind::Login || user.uid.is_none() && user.full_name.is_none() || !is_named {
+        let texts = [&user.uid, &user.name, &user.email_addr, &user.full_name];
+        // Who has one name only is found by it without help.
+        if event.kind != Kind::Login || texts.into_iter().flatten().count() < 2 {
             return None;
         }
         let digest = digest_of_texts(&user.uid, &user.name, &user.email_addr, &user.full_name);

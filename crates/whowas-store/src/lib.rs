@@ -28,5 +28,5 @@ pub use directory::Directory;
 pub use durable::DurableLocal;
 pub use error::{ErrorKind, StoreError};
 pub use sequence::{Batch, Receipt};
-pub use store::{Clock, DEFAULT_ORIGIN_BASE, Store};
+pub use store::{Clock, DEFAULT_ORIGIN_BASE, Store, StoreOptions};
 pub use trail::{POOL_RECORDS_MAX, Snapshot, TailBatch, Trail, WhenFull};

@@ -35,6 +35,15 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
 /// What an origin begins with until the administrator sets another: no public name is claimed.
 pub const DEFAULT_ORIGIN_BASE: &str = "whowas.localhost";
 
+/// What may lie elsewhere than by default.
+#[derive(Clone, Debug, Default)]
+pub struct StoreOptions {
+    /// The control database's file; `control.db` in the data folder by default.
+    pub control: Option<PathBuf>,
+    /// What the origins of new trails begin with; [`DEFAULT_ORIGIN_BASE`] by default.
+    pub origin_base: Option<String>,
+}
+
 /// An open data root. While it is open, no other process can open it.
 #[derive(Debug)]
 pub struct Store {
@@ -50,8 +59,18 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the data folder, creating it if `create`.
+    /// Opens the data folder with everything at its default place, creating it if `create`.
     pub async fn open(root: &FsPath, create: bool, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        Self::open_with(root, create, clock, StoreOptions::default()).await
+    }
+
+    /// Opens the data folder, creating it if `create`.
+    pub async fn open_with(
+        root: &FsPath,
+        create: bool,
+        clock: Arc<dyn Clock>,
+        options: StoreOptions,
+    ) -> Result<Self, StoreError> {
         if !root.exists() {
             if !create {
                 return Err(StoreError::NotFound(format!(
@@ -63,14 +82,15 @@ impl Store {
         }
         let root = fs::canonicalize(root).map_err(|e| StoreError::file(root, e))?;
         let lock = lock(&root)?;
-        let control = SqliteControl::open(&root.join("control.db")).await?;
-        tighten(&root.join("control.db"))?;
+        let control_path = options.control.unwrap_or_else(|| root.join("control.db"));
+        let control = SqliteControl::open(&control_path).await?;
+        tighten(&control_path)?;
         Ok(Self {
             root,
             objects: Arc::new(DurableLocal::new()),
             control: Arc::new(control),
             clock,
-            origin_base: DEFAULT_ORIGIN_BASE.to_owned(),
+            origin_base: options.origin_base.unwrap_or_else(|| DEFAULT_ORIGIN_BASE.to_owned()),
             trails: tokio::sync::Mutex::new(BTreeMap::new()),
             _lock: lock,
         })

@@ -1,0 +1,264 @@
+//! The command line: a contract that scripts depend on. One enum, one variant per command.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use whowas_event::EnvironmentName;
+
+/// Who was signed in, when, from where — and is that all of it?
+#[derive(Debug, Parser)]
+#[command(name = "whowas", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Where the data lies: a folder, or a file:// URL [default: ./whowas-data]
+    #[arg(long, global = true, env = "WHOWAS_DATA", value_name = "URL")]
+    pub data: Option<String>,
+    /// The control database: sqlite:// and a path [default: control.db in the data folder]
+    #[arg(long, global = true, env = "WHOWAS_CONTROL", value_name = "URL")]
+    pub control: Option<String>,
+    /// Settings [default: whowas.toml, if there is one]
+    #[arg(long, global = true, env = "WHOWAS_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON, one object a line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Show times in this zone, such as Europe/Zurich [default: UTC]
+    #[arg(long, global = true, env = "WHOWAS_TIMEZONE", value_name = "ZONE")]
+    pub timezone: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the console and the API; prints the URL to open
+    Serve(Serve),
+    /// Bring sign-in logs into a trail: files, folders, or - for standard input
+    Import(Import),
+    /// Parse a file and print its events; touches no store
+    Normalize(Normalize),
+    /// List the formats that are understood
+    Formats,
+    /// Ask a trail
+    Search(Search),
+    /// The directory of people
+    #[command(subcommand)]
+    Users(Users),
+    /// Write the answer to a question into a file, without a row limit
+    Export(Export),
+    /// Check a data folder from its records: leaves, tiles, root, checkpoint
+    Verify(Verify),
+    /// Check one environment from its records
+    Fsck(Fsck),
+    /// Read-only SQL over the tables `logins` and `records`
+    Sql(Sql),
+    /// Tokens for the API
+    #[command(subcommand)]
+    Token(Token),
+    /// Records that were not understood
+    #[command(subcommand)]
+    Rejected(Rejected),
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Create an environment with 90 days of invented sign-ins
+    #[arg(long)]
+    pub demo: bool,
+    /// The address to listen on; any but a loopback address needs TLS [default: 127.0.0.1:8787]
+    #[arg(long, env = "WHOWAS_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Certificate chain, PEM
+    #[arg(long, env = "WHOWAS_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key, PEM
+    #[arg(long, env = "WHOWAS_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+}
+
+/// How foreign files are read.
+#[derive(Clone, Debug, Args)]
+pub struct Reading {
+    /// The format's name, or auto
+    #[arg(long, default_value = "auto")]
+    pub format: String,
+    /// The zone of times that are written without one [default: TZ, else UTC]
+    #[arg(long, value_name = "ZONE")]
+    pub source_timezone: Option<String>,
+    /// How to read dates like 3/12/2025: dmy or mdy
+    #[arg(long, value_name = "ORDER")]
+    pub date_order: Option<DateOrder>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum DateOrder {
+    Dmy,
+    Mdy,
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    /// PROJECT/ENVIRONMENT; created if there is none
+    #[arg(long, value_name = "P/E")]
+    pub environment: EnvironmentName,
+    #[command(flatten)]
+    pub reading: Reading,
+    /// The source's name [default: the format's name]
+    #[arg(long)]
+    pub source: Option<String>,
+    /// Do not keep the records' own bytes beside them
+    #[arg(long)]
+    pub no_raw: bool,
+    /// Files, folders, or - for standard input
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Normalize {
+    #[command(flatten)]
+    pub reading: Reading,
+    /// In whose words
+    #[arg(long = "as", default_value = "event")]
+    pub dialect: Dialect,
+    /// A file, or - for standard input
+    pub file: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Dialect {
+    Ecs,
+    Ocsf,
+    Event,
+}
+
+/// A question to a trail.
+#[derive(Clone, Debug, Args)]
+pub struct Question {
+    /// PROJECT/ENVIRONMENT
+    #[arg(long, value_name = "P/E")]
+    pub environment: EnvironmentName,
+    /// user-login-events, sign-in-failures, sign-outs or all-events
+    #[arg(long, default_value = "user-login-events")]
+    pub query: String,
+    /// At or after: RFC 3339, a date, or relative (-7d) [default: seven days before --to]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub from: Option<String>,
+    /// Before: RFC 3339, a date (its end), or relative [default: now]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub to: Option<String>,
+    /// user:alice -status:failure ip:10.0.0.0/8 app:"Dynamics 365" after:2026-11-01, or words
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub filter: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Search {
+    /// Rows to show; the total is always told
+    #[arg(long, default_value_t = 100)]
+    pub limit: usize,
+    /// The `next` of the page before
+    #[arg(long, value_name = "TOKEN")]
+    pub page: Option<String>,
+    #[command(flatten)]
+    pub question: Question,
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    /// csv or jsonl
+    #[arg(long = "as", default_value = "csv")]
+    pub format: String,
+    /// The file to write; - for standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub question: Question,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Users {
+    /// Bring a directory in: Dynamics SystemUsers, Graph /users, or a plain CSV
+    Import(Import),
+    /// Everyone who is known
+    List {
+        /// PROJECT/ENVIRONMENT
+        #[arg(long, value_name = "P/E")]
+        environment: EnvironmentName,
+    },
+    /// One person: by id, login name or e-mail address
+    Show {
+        /// PROJECT/ENVIRONMENT
+        #[arg(long, value_name = "P/E")]
+        environment: EnvironmentName,
+        user: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// A data folder that no process is using
+    pub path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Fsck {
+    /// PROJECT/ENVIRONMENT
+    #[arg(long, value_name = "P/E")]
+    pub environment: EnvironmentName,
+}
+
+#[derive(Debug, Args)]
+pub struct Sql {
+    /// PROJECT/ENVIRONMENT; may be left out if there is only one
+    #[arg(long, value_name = "P/E")]
+    pub environment: Option<EnvironmentName>,
+    /// One SELECT statement
+    pub statement: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// Print a new token, once
+    Create {
+        /// ingest, read or admin
+        #[arg(long)]
+        scope: String,
+        /// Only for this PROJECT/ENVIRONMENT
+        #[arg(long, value_name = "P/E")]
+        environment: Option<EnvironmentName>,
+        /// The source name of what it ingests
+        #[arg(long)]
+        source: Option<String>,
+    },
+    /// Every token, without its secret
+    List,
+    /// Make a token useless
+    Revoke { id: i64 },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Rejected {
+    /// What was refused, where and why
+    List {
+        /// PROJECT/ENVIRONMENT
+        #[arg(long, value_name = "P/E")]
+        environment: EnvironmentName,
+    },
+    /// Read them again, for example with --date-order
+    Retry {
+        /// PROJECT/ENVIRONMENT
+        #[arg(long, value_name = "P/E")]
+        environment: EnvironmentName,
+        #[command(flatten)]
+        reading: Reading,
+    },
+}

@@ -1,0 +1,43 @@
+//! One file per command; this one finds the right file.
+
+mod export;
+mod formats;
+mod import;
+mod normalize;
+mod rejected;
+mod search;
+mod serve;
+mod sql;
+mod token;
+mod users;
+mod verify;
+
+use clap::CommandFactory;
+
+use crate::{
+    cli::{Cli, Command},
+    failure::{DONE, Failure},
+};
+
+/// Runs a command and says what to exit with.
+pub async fn run(cli: Cli) -> Result<u8, Failure> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Serve(args) => serve::run(&global, args).await,
+        Command::Import(args) => import::run(&global, args).await,
+        Command::Normalize(args) => normalize::run(args),
+        Command::Formats => formats::run(&global),
+        Command::Search(args) => search::run(&global, args).await,
+        Command::Users(args) => users::run(&global, args).await,
+        Command::Export(args) => export::run(&global, args).await,
+        Command::Verify(args) => verify::run(&global, args).await,
+        Command::Fsck(args) => verify::fsck(&global, args).await,
+        Command::Sql(args) => sql::run(&global, args).await,
+        Command::Token(args) => token::run(&global, args).await,
+        Command::Rejected(args) => rejected::run(&global, args).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "whowas", &mut std::io::stdout());
+            Ok(DONE)
+        }
+    }
+}

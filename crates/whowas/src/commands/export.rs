@@ -1,0 +1,71 @@
+//! `whowas export`: the whole answer into a file.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::Path,
+};
+
+use futures::StreamExt;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use whowas_export::ExportFormat;
+use whowas_query::{Engine, WINDOW_DAYS_DEFAULT};
+use whowas_store::Clock;
+
+use super::search::{record_access, request};
+use crate::{
+    cli::{Export, Global},
+    config,
+    failure::{DONE, Failure},
+    output,
+};
+
+pub async fn run(global: &Global, args: Export) -> Result<u8, Failure> {
+    let format = ExportFormat::from_word(&args.format).ok_or_else(|| {
+        Failure::not_understood(format!("there is no export as {}; use csv or jsonl", args.format))
+    })?;
+    let now = config::SystemClock.now();
+    let mut request = request(&args.question, now)?;
+    // Fixed here, so that the trail records the range that was exported.
+    let to = *request.to.get_or_insert_with(|| now.saturating_add_ms(1));
+    let from = *request.from.get_or_insert_with(|| to.saturating_add_ms(-WINDOW_DAYS_DEFAULT * 86_400_000));
+    let store = config::open(global, false).await?;
+    let trail = store.trail(&args.question.environment).await?;
+    let tree_size = trail.snapshot().size;
+    let rows = Engine::new()?.stream_logins(&trail, &request, now).await?;
+    let mut rows = std::pin::pin!(rows);
+    let is_stdout = args.out == Path::new("-");
+    let file: Box<dyn Write> = if is_stdout {
+        Box::new(io::stdout())
+    } else {
+        Box::new(File::create(&args.out).map_err(|e| Failure::file(&args.out, &e))?)
+    };
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    let (mut digest, mut count) = (Sha256::new(), 0_u64);
+    let mut bytes = format.header();
+    loop {
+        digest.update(&bytes);
+        out.write_all(&bytes)?;
+        bytes.clear();
+        let Some(batch) = rows.next().await else { break };
+        for row in batch? {
+            format.row(&row, &mut bytes);
+            count += 1;
+        }
+    }
+    out.flush()?;
+    record_access(&trail, "export", &args.question, (from, to, count), now).await?;
+    store.close().await?;
+    let sha256 = hex::encode(digest.finalize());
+    let summary = json!({
+        "file": args.out.display().to_string(), "as": format.as_str(), "rows": count, "from": from, "to": to,
+        "tree_size": tree_size, "sha256": sha256,
+    });
+    match (global.json, is_stdout) {
+        (true, false) => output::json_line(&summary)?,
+        (true, true) => eprintln!("{summary}"),
+        (false, _) => eprintln!("{count} rows from {from} to {to}, SHA-256 {sha256}"),
+    }
+    Ok(DONE)
+}

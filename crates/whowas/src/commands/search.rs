@@ -1,0 +1,91 @@
+//! `whowas search`
+
+use serde_json::json;
+use whowas_event::{Event, Kind, Status, Time};
+use whowas_query::{Engine, Filter, LoginRequest, NamedQuery};
+use whowas_store::{Clock, Trail};
+
+use crate::{
+    cli::{Global, Question, Search},
+    config,
+    failure::{DONE, Failure},
+    output, times,
+};
+
+pub async fn run(global: &Global, args: Search) -> Result<u8, Failure> {
+    let zone = times::zone(global.timezone.as_deref())?;
+    let now = config::SystemClock.now();
+    let request = LoginRequest { limit: args.limit, page: args.page, ..request(&args.question, now)? };
+    let store = config::open(global, false).await?;
+    let trail = store.trail(&args.question.environment).await?;
+    let page = Engine::new()?.logins(&trail, &request, now).await?;
+    record_access(&trail, "search", &args.question, (page.from, page.to, page.total), now).await?;
+    store.close().await?;
+    if global.json {
+        for row in &page.rows {
+            output::json_line(row)?;
+        }
+    } else {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let time = |value: Option<Time>| value.map(|time| times::show(time, &zone)).unwrap_or_default();
+        let rows = page.rows.iter().map(|row| {
+            let id = row.user_uid.clone().or_else(|| row.user_name.clone()).unwrap_or_default();
+            let name = row.user_full_name.clone().or_else(|| row.user_name.clone()).unwrap_or_default();
+            let email_addr = text(&row.user_email_addr);
+            let (start, end) = (time(row.start), time(row.end));
+            vec![id, name, email_addr, start, end, row.status.clone(), text(&row.src_ip), text(&row.client)]
+        });
+        output::table(&["id", "name", "e-mail", "start", "end", "status", "ip", "client"], rows)?;
+    }
+    let range = format!("{} to {}", times::show(page.from, &zone), times::show(page.to, &zone));
+    eprintln!("{} of {} rows, {range}", page.rows.len(), page.total);
+    if let Some(next) = page.next {
+        eprintln!("more: --page {next}");
+    }
+    Ok(DONE)
+}
+
+/// The question that flags and words ask.
+pub fn request(question: &Question, now: Time) -> Result<LoginRequest, Failure> {
+    let query = NamedQuery::from_word(&question.query).ok_or_else(|| {
+        let names: Vec<_> = NamedQuery::ALL.iter().map(|query| query.as_str()).collect();
+        Failure::not_understood(format!("there is no query {}; use {}", question.query, names.join(", ")))
+    })?;
+    let filter =
+        Filter::parse(&filter_text(question)).map_err(|e| Failure::not_understood(format!("filter: {e}")))?;
+    let from = question.from.as_deref().map(|text| times::parse(text, now, false)).transpose()?;
+    let to = question.to.as_deref().map(|text| times::parse(text, now, true)).transpose()?;
+    Ok(LoginRequest { query, from, to, filter, ..LoginRequest::default() })
+}
+
+/// The words of the command line as one filter: what the shell unquoted is quoted again.
+fn filter_text(question: &Question) -> String {
+    let quote = |word: &String| match word.split_once(':') {
+        Some((key, value)) if value.contains(' ') && !value.contains('"') => format!("{key}:\"{value}\""),
+        _ => word.clone(),
+    };
+    question.filter.iter().map(quote).collect::<Vec<_>>().join(" ")
+}
+
+/// Whoever looks leaves a trace: the question, the range and the number of rows.
+pub async fn record_access(
+    trail: &Trail,
+    action: &str,
+    question: &Question,
+    (from, to, rows): (Time, Time, u64),
+    now: Time,
+) -> Result<(), Failure> {
+    let mut event =
+        Event { kind: Kind::Access, occurred_at: now, status: Status::Success, ..Event::default() };
+    event.user.name = Some(std::env::var("USER").unwrap_or_else(|_| "command line".to_owned()));
+    event.native_id =
+        whowas_event::NativeId::Derived(format!("{action}:{}:{}", now.as_ms(), std::process::id()));
+    let body = json!({
+        "action": action, "from": from.to_string(), "interface": "command-line", "query": question.query,
+        "rows": rows, "to": to.to_string(),
+    });
+    let filter = filter_text(question);
+    let personal = if filter.is_empty() { json!({}) } else { json!({"filter": filter}) };
+    whowas_collect::note(trail, event, (body, personal), now).await?;
+    Ok(())
+}

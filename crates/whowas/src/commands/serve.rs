@@ -1,0 +1,130 @@
+//! `whowas serve`: console and API; with `--demo`, something to look at.
+
+use std::{
+    io::{BufWriter, Seek, Write},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use jiff::tz::TimeZone;
+use whowas_collect::{Delivery, ImportOptions, import_file};
+use whowas_event::{EnvironmentName, Time, admit::RawData};
+use whowas_server::{Limits, Options, ServeError, Server, TlsFiles};
+use whowas_store::{Store, Trail};
+
+use crate::{
+    cli::{Global, Serve},
+    config::{self, Settings},
+    demo::{self, World},
+    failure::{DONE, Failure},
+};
+
+/// Where the console is if nobody says: this machine only.
+const DEFAULT_LISTEN: &str = "127.0.0.1:8787";
+/// The demo's seed: everybody sees the same company.
+const DEMO_SEED: u64 = 2012;
+
+pub async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
+    let options = options(global, &args)?;
+    let store = Arc::new(config::open(global, true).await?);
+    if args.demo {
+        create_demo(&store).await?;
+    }
+    let server = Server::bind(store.clone(), options).await.map_err(failure)?;
+    println!("console: {}", server.url());
+    println!("sign in once, within 15 minutes: {}", server.sign_in_link().await?);
+    std::io::stdout().flush()?;
+    server.run(until_stopped()).await;
+    store.close().await?;
+    Ok(DONE)
+}
+
+fn options(global: &Global, args: &Serve) -> Result<Options, Failure> {
+    let settings = Settings::load(global)?;
+    let listen = args.listen.clone().or(settings.listen).unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
+    let listen: SocketAddr = listen.parse().map_err(|_| {
+        Failure::not_understood(format!(
+            "--listen {listen}: write an address and a port, such as {DEFAULT_LISTEN}"
+        ))
+    })?;
+    let tls = match (args.tls_cert.clone().or(settings.tls_cert), args.tls_key.clone().or(settings.tls_key)) {
+        (Some(cert), Some(key)) => Some(TlsFiles { certificate: cert, key }),
+        (None, None) => None,
+        _ => return Err(Failure::not_understood("TLS needs both a certificate and a key")),
+    };
+    Ok(Options { listen, tls, limits: Limits::default() })
+}
+
+fn failure(error: ServeError) -> Failure {
+    match error {
+        ServeError::Store(error) => error.into(),
+        ServeError::Query(error) => error.into(),
+        ServeError::TlsRequired(_) | ServeError::Tls(_) => Failure::not_understood(error.to_string()),
+        ServeError::Listen(..) => Failure::failed(error.to_string()),
+    }
+}
+
+/// Ends at SIGINT (Ctrl-C) and at SIGTERM, which service managers send.
+async fn until_stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupt = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => {
+            let _ = interrupt.await;
+        }
+    }
+}
+
+/// Fills the demo environment through the real import, once: later starts find it filled.
+async fn create_demo(store: &Store) -> Result<(), Failure> {
+    let name = format!("{}/{}", World::PROJECT, World::ENVIRONMENT);
+    let name: EnvironmentName = name.parse().map_err(|e| Failure::failed(format!("the demo's name: {e}")))?;
+    let trail = store.create_trail(&name).await?;
+    if trail.snapshot().size > 0 {
+        return Ok(());
+    }
+    println!("creating 90 days of sign-ins in {name} …");
+    let now = store.clock().now();
+    let world = demo::world(DEMO_SEED, now);
+    bring(store, &trail, "demo users.json", now, |out| world.write_users(out)).await?;
+    bring(store, &trail, "demo sign-ins.ndjson", now, |out| world.write_events(out)).await?;
+    println!("{} records", trail.snapshot().size);
+    Ok(())
+}
+
+/// Writes a file of the demo to a temporary place and imports it from there.
+async fn bring(
+    store: &Store,
+    trail: &Arc<Trail>,
+    file_name: &str,
+    now: Time,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), Failure> {
+    let path = store.root().join("demo.tmp");
+    let mut file = std::fs::File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
+    // The name goes at once: nothing is left behind, whatever happens.
+    std::fs::remove_file(&path)?;
+    let mut out = BufWriter::new(&mut file);
+    write(&mut out)?;
+    out.flush()?;
+    drop(out);
+    file.rewind()?;
+    let read = whowas_format::Options {
+        source_timezone: TimeZone::UTC,
+        date_order: None,
+        received_at: now,
+        file_time: now,
+    };
+    let options =
+        ImportOptions { format: None, source: None, raw: RawData::Kept, delivery: Delivery::File, read };
+    for summary in import_file(trail, store.control(), file, file_name, options).await? {
+        if summary.rejected > 0 {
+            return Err(Failure::failed(format!("{file_name}: {} records were rejected", summary.rejected)));
+        }
+    }
+    Ok(())
+}

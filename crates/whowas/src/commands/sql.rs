@@ -1,0 +1,58 @@
+//! `whowas sql`
+
+use std::io::{self, Write};
+
+use futures::StreamExt;
+use serde_json::json;
+use whowas_event::{Event, Kind, NativeId, Status};
+use whowas_query::Engine;
+use whowas_store::Clock;
+
+use crate::{
+    cli::{Global, Sql},
+    config,
+    failure::{DONE, Failure},
+};
+
+pub async fn run(global: &Global, args: Sql) -> Result<u8, Failure> {
+    let store = config::open(global, false).await?;
+    let names = store.environments().await?;
+    let name = match (args.environment, names.as_slice()) {
+        (Some(name), _) => name,
+        (None, [only]) => only.clone(),
+        (None, _) => {
+            let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+            return Err(Failure::not_understood(format!("say which --environment: {}", names.join(", "))));
+        }
+    };
+    let trail = store.trail(&name).await?;
+    let mut batches = Engine::new()?.sql(&trail, &args.statement).await?;
+    let mut rows = 0_u64;
+    let mut shown = Vec::new();
+    let mut out = io::stdout().lock();
+    while let Some(batch) = batches.next().await {
+        let batch = batch.map_err(|e| Failure::from(whowas_query::QueryError::from(e)))?;
+        rows += batch.num_rows() as u64;
+        if global.json {
+            let mut writer = arrow::json::LineDelimitedWriter::new(&mut out);
+            let written = writer.write(&batch).and_then(|()| writer.finish());
+            written.map_err(|e| Failure::failed(e.to_string()))?;
+        } else {
+            shown.push(batch);
+        }
+    }
+    if !global.json {
+        let table =
+            arrow::util::pretty::pretty_format_batches(&shown).map_err(|e| Failure::failed(e.to_string()))?;
+        writeln!(out, "{table}")?;
+    }
+    let now = store.clock().now();
+    let mut event =
+        Event { kind: Kind::Access, occurred_at: now, status: Status::Success, ..Event::default() };
+    event.user.name = Some(std::env::var("USER").unwrap_or_else(|_| "command line".to_owned()));
+    event.native_id = NativeId::Derived(format!("sql:{}:{}", now.as_ms(), std::process::id()));
+    let body = json!({"action": "sql", "interface": "command-line", "rows": rows});
+    whowas_collect::note(&trail, event, (body, json!({"statement": args.statement})), now).await?;
+    store.close().await?;
+    Ok(DONE)
+}

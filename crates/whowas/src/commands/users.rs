@@ -1,0 +1,65 @@
+//! `whowas users`: the directory.
+
+use serde_json::json;
+use whowas_event::EnvironmentName;
+use whowas_store::{Person, Snapshot};
+
+use crate::{
+    cli::{Global, Users},
+    config,
+    failure::{DONE, Failure},
+    output,
+};
+
+pub async fn run(global: &Global, command: Users) -> Result<u8, Failure> {
+    match command {
+        Users::Import(args) => super::import::run(global, args).await,
+        Users::List { environment } => {
+            let people = people(global, &environment).await?;
+            show(global, people.directory.iter().collect())
+        }
+        Users::Show { environment, user } => {
+            let people = people(global, &environment).await?;
+            let found = people.directory.find(Some(&user), Some(&user), Some(&user));
+            let found = found.ok_or_else(|| {
+                Failure::not_understood(format!(
+                    "{environment} knows nobody with the id, login name or address {user}"
+                ))
+            })?;
+            show(global, vec![found])
+        }
+    }
+}
+
+async fn people(global: &Global, environment: &EnvironmentName) -> Result<std::sync::Arc<Snapshot>, Failure> {
+    let store = config::open(global, false).await?;
+    let trail = store.trail(environment).await?;
+    let snapshot = trail.snapshot();
+    store.close().await?;
+    Ok(snapshot)
+}
+
+fn show(global: &Global, mut people: Vec<&Person>) -> Result<u8, Failure> {
+    people.sort_by(|a, b| (&a.full_name, &a.name, &a.id).cmp(&(&b.full_name, &b.name, &b.id)));
+    if global.json {
+        for person in people {
+            let attributes = person.attributes.as_deref().and_then(|text| serde_json::from_str(text).ok());
+            let attributes: serde_json::Value = attributes.unwrap_or_default();
+            output::json_line(&json!({
+                "user_id": person.uid, "name": person.name, "full_name": person.full_name,
+                "email_addr": person.email_addr, "attributes": attributes, "position": person.position,
+                "known_from": if person.is_observed { "sign-in" } else { "directory" },
+            }))?;
+        }
+        return Ok(DONE);
+    }
+    let rows = people.into_iter().map(|person| {
+        let known_from = if person.is_observed { "sign-in" } else { "directory" };
+        let texts = [&person.uid, &person.name, &person.full_name, &person.email_addr];
+        let mut cells: Vec<String> = texts.into_iter().map(|text| text.clone().unwrap_or_default()).collect();
+        cells.push(known_from.to_owned());
+        cells
+    });
+    output::table(&["id", "login name", "name", "e-mail", "known from"], rows)?;
+    Ok(DONE)
+}

@@ -1,0 +1,88 @@
+//! Settings: flags first, then the environment (both through clap), then `whowas.toml`, then defaults.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use whowas_event::Time;
+use whowas_store::{Clock, Store, StoreOptions};
+
+use crate::{cli::Global, failure::Failure};
+
+/// Where data lies if nobody says.
+const DEFAULT_DATA: &str = "./whowas-data";
+/// The settings file that is read if it is there.
+const DEFAULT_CONFIG: &str = "whowas.toml";
+
+/// `whowas.toml`. Unknown keys are errors, so that a misspelt setting does not pass silently.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// As `--data`.
+    pub data: Option<String>,
+    /// As `--control`.
+    pub control: Option<String>,
+    /// As `serve --listen`.
+    pub listen: Option<String>,
+    /// As `serve --tls-cert`.
+    pub tls_cert: Option<PathBuf>,
+    /// As `serve --tls-key`.
+    pub tls_key: Option<PathBuf>,
+    /// What the origins of new trails begin with, such as `log.contoso.example`: a name that is yours.
+    pub origin: Option<String>,
+}
+
+/// The clock of the machine.
+#[derive(Debug)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Time {
+        let ms = match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+            // A clock before 1970 is broken; the order of positions does not depend on it.
+            Err(_) => 0,
+        };
+        Time::from_ms(ms).unwrap_or_default()
+    }
+}
+
+impl Settings {
+    /// Reads the settings file.
+    pub fn load(global: &Global) -> Result<Self, Failure> {
+        let path = match &global.config {
+            Some(path) => path.clone(),
+            None if Path::new(DEFAULT_CONFIG).exists() => PathBuf::from(DEFAULT_CONFIG),
+            None => return Ok(Self::default()),
+        };
+        let text = fs::read_to_string(&path).map_err(|e| Failure::file(&path, &e))?;
+        toml::from_str(&text).map_err(|e| Failure::not_understood(format!("{}: {e}", path.display())))
+    }
+}
+
+/// Opens the data folder that flags, environment and settings name.
+pub async fn open(global: &Global, create: bool) -> Result<Store, Failure> {
+    let settings = Settings::load(global)?;
+    let data = global.data.as_deref().or(settings.data.as_deref()).unwrap_or(DEFAULT_DATA);
+    let root = local_path(data, "file://", "--data")?;
+    let control = global.control.as_deref().or(settings.control.as_deref());
+    let control = control.map(|url| local_path(url, "sqlite://", "--control")).transpose()?;
+    let options = StoreOptions { control, origin_base: settings.origin };
+    Ok(Store::open_with(&root, create, Arc::new(SystemClock), options).await?)
+}
+
+/// The path of a URL with our scheme, or a plain path.
+fn local_path(text: &str, scheme: &str, option: &str) -> Result<PathBuf, Failure> {
+    match text.split_once("://") {
+        None => Ok(PathBuf::from(text)),
+        Some(_) => match text.strip_prefix(scheme) {
+            Some(path) => Ok(PathBuf::from(path)),
+            None => Err(Failure::not_understood(format!(
+                "{option} {text}: this version stores data in a local folder only; write a path or {scheme}/PATH"
+            ))),
+        },
+    }
+}

@@ -1,0 +1,80 @@
+//! Times on the command line: RFC 3339, dates, relative; shown in UTC or in the zone that was asked for.
+
+use jiff::{Timestamp, tz::TimeZone};
+use whowas_event::Time;
+
+use crate::failure::Failure;
+
+const MINUTE_MS: i64 = 60_000;
+
+/// Reads a time. A date means its beginning, or, where it ends a range, the beginning of the next day.
+pub fn parse(text: &str, now: Time, is_end: bool) -> Result<Time, Failure> {
+    if text == "now" {
+        return Ok(now);
+    }
+    if let Some(time) = relative(text, now) {
+        return Ok(time);
+    }
+    if let Ok(midnight) = Time::parse_rfc3339(&format!("{text}T00:00:00Z")) {
+        return Ok(if is_end { midnight.saturating_add_ms(24 * 60 * MINUTE_MS) } else { midnight });
+    }
+    Time::parse_rfc3339(text).or_else(|_| Time::parse_without_offset(text)).map_err(|_| {
+        Failure::not_understood(format!("{text} is no time: write 2026-11-24, 2026-11-24T08:00:00Z or -7d"))
+    })
+}
+
+/// `-7d`, `-12h`, `-30m`, `-2w`.
+fn relative(text: &str, now: Time) -> Option<Time> {
+    let amount = text.strip_prefix('-')?;
+    let (number, unit) = amount.split_at(amount.len().checked_sub(1)?);
+    let number: i64 = number.parse().ok().filter(|n| *n >= 0)?;
+    let unit_ms = match unit {
+        "m" => MINUTE_MS,
+        "h" => 60 * MINUTE_MS,
+        "d" => 24 * 60 * MINUTE_MS,
+        "w" => 7 * 24 * 60 * MINUTE_MS,
+        _ => return None,
+    };
+    Some(now.saturating_add_ms(number.checked_mul(unit_ms)?.checked_neg()?))
+}
+
+/// The zone of a name; UTC if there is none.
+pub fn zone(name: Option<&str>) -> Result<TimeZone, Failure> {
+    match name {
+        None | Some("UTC" | "utc" | "Z") => Ok(TimeZone::UTC),
+        Some(name) => TimeZone::get(name).or_else(|_| TimeZone::posix(name)).map_err(|_| {
+            Failure::not_understood(format!("there is no time zone {name}; write one like Europe/Zurich"))
+        }),
+    }
+}
+
+/// A time for people: to the second, in their zone.
+pub fn show(time: Time, zone: &TimeZone) -> String {
+    match Timestamp::from_millisecond(time.as_ms()) {
+        Ok(instant) => instant.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Err(_) => time.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_as_people_write_them() {
+        let now = Time::parse_rfc3339("2026-11-24T10:00:00Z").unwrap();
+        for (text, is_end, want) in [
+            ("now", false, "2026-11-24T10:00:00.000Z"),
+            ("-7d", false, "2026-11-17T10:00:00.000Z"),
+            ("-90m", false, "2026-11-24T08:30:00.000Z"),
+            ("2026-11-01", false, "2026-11-01T00:00:00.000Z"),
+            ("2026-11-01", true, "2026-11-02T00:00:00.000Z"),
+            ("2026-11-01T08:00:00+01:00", true, "2026-11-01T07:00:00.000Z"),
+        ] {
+            assert_eq!(parse(text, now, is_end).unwrap().to_string(), want, "{text}");
+        }
+        for bad in ["yesterday", "-7", "-xd", "3/12/2025", "", "-"] {
+            assert!(parse(bad, now, false).is_err(), "{bad}");
+        }
+    }
+}
