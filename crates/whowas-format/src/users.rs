@@ -1,6 +1,6 @@
 //! The directory: people as their systems list them, for the names behind the ids in sign-ins.
 //!
-//! Three formats, one mapping ([`crate::person`]):
+//! Three formats, one mapping (`crate::person`):
 //!
 //! * `dynamics-users`: *System administration › Users* of Finance and Operations: OData `SystemUsers` as
 //!   JSON, or a table with its columns or the form's labels.
