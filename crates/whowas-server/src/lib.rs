@@ -1,1 +1,26 @@
-//! Placeholder.
+//! HTTP API, console, sign-in.
+//!
+//! A thin shell: handlers extract, ask the rooms below, and shape the answer. What a filter means, which
+//! records are acceptable and what is durable is decided elsewhere. This crate decides who may ask
+//! (`auth.rs`), which status an error has (`problem.rs`), and what is written down about every question
+//! (`access.rs`).
+//!
+//! Start at [`Server`], then `router.rs`, the table of contents.
+
+mod access;
+mod api;
+mod app;
+mod assets;
+mod auth;
+mod body;
+mod console;
+mod headers;
+mod io;
+mod problem;
+mod router;
+pub mod secret;
+mod serve;
+mod tls;
+
+pub use serve::{Limits, Options, ServeError, Server};
+pub use tls::TlsFiles;

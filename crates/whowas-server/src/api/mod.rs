@@ -1,0 +1,87 @@
+//! The HTTP API: one file per resource. `assets/openapi.json` describes it; a test compares the two.
+
+pub(crate) mod environments;
+pub(crate) mod export;
+pub(crate) mod imports;
+pub(crate) mod log;
+pub(crate) mod logins;
+pub(crate) mod params;
+pub(crate) mod records;
+pub(crate) mod tokens;
+pub(crate) mod users;
+
+use std::{fmt::Write, sync::Arc};
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use hyper::{StatusCode, header::CONTENT_TYPE};
+use serde_json::json;
+
+use crate::{app::App, problem::Problem};
+
+/// The description of this API.
+pub(crate) async fn openapi() -> Response {
+    ([(CONTENT_TYPE, "application/json")], include_str!("../../assets/openapi.json")).into_response()
+}
+
+/// Whether records are accepted. Open to all: it says nothing that the public logs do not say.
+pub(crate) async fn health(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let mut stopped = Vec::new();
+    let names = app.store.environments().await?;
+    for name in &names {
+        if app.store.trail(name).await?.poisoned().is_some() {
+            stopped.push(name.as_str());
+        }
+    }
+    let (status, word) = if stopped.is_empty() {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopped")
+    };
+    let answer = json!({ "status": word, "environments": names.len(), "stopped": stopped });
+    Ok((status, Json(answer)).into_response())
+}
+
+/// Sums over all environments, in the Prometheus text format.
+pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let (mut records, mut people, mut tail_batches, mut stopped) = (0, 0, 0, 0);
+    let names = app.store.environments().await?;
+    for name in &names {
+        let trail = app.store.trail(name).await?;
+        let snapshot = trail.snapshot();
+        records += snapshot.size;
+        people += snapshot.directory.len();
+        tail_batches += snapshot.tail.len();
+        stopped += usize::from(trail.poisoned().is_some());
+    }
+    let mut out = String::new();
+    let mut metric = |name: &str, kind: &str, help: &str, values: &[(String, u64)]| {
+        // Writing to a string cannot fail.
+        let _ = write!(out, "# HELP whowas_{name} {help}\n# TYPE whowas_{name} {kind}\n");
+        for (labels, value) in values {
+            let _ = writeln!(out, "whowas_{name}{labels} {value}");
+        }
+    };
+    let one = |value: usize| vec![(String::new(), value as u64)];
+    metric("records", "gauge", "Records in all trails.", &[(String::new(), records)]);
+    metric("environments", "gauge", "Environments.", &one(names.len()));
+    metric("trails_stopped", "gauge", "Trails that accept no records any more.", &one(stopped));
+    metric("tail_batches", "gauge", "Commits that are not in the archive yet.", &one(tail_batches));
+    metric("people", "gauge", "People in all directories.", &one(people));
+    metric(
+        "connections_total",
+        "counter",
+        "Connections accepted.",
+        &[(String::new(), app.metrics.connections())],
+    );
+    let responses: Vec<_> = app
+        .metrics
+        .responses()
+        .map(|(hundreds, count)| (format!("{{status=\"{hundreds}xx\"}}"), count))
+        .collect();
+    metric("responses_total", "counter", "Responses by status.", &responses);
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], out).into_response())
+}

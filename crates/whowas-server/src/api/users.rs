@@ -1,0 +1,88 @@
+//! The directory of people, as it is now.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use whowas_event::Time;
+use whowas_store::{Directory, control::Person};
+
+use super::params::Params;
+use crate::{access::Access, app::App, auth::Reader, problem::Problem};
+
+/// People of a page if the caller does not say, and at most.
+const PAGE_DEFAULT: usize = 200;
+const PAGE_MAX: usize = 10_000;
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct UserParams {
+    /// A part of an id, a name or an address.
+    #[serde(default)]
+    pub(crate) filter: String,
+    #[serde(default)]
+    limit: Option<usize>,
+    /// The id after which the page begins.
+    #[serde(default)]
+    page: String,
+}
+
+/// One person.
+#[derive(Debug, Serialize)]
+pub(crate) struct UserRow {
+    pub(crate) id: String,
+    pub(crate) uid: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) full_name: Option<String>,
+    pub(crate) email_addr: Option<String>,
+    pub(crate) since: Option<Time>,
+    pub(crate) position: u64,
+    /// Learned from a sign-in that had both id and names, not told by a directory.
+    pub(crate) is_observed: bool,
+    pub(crate) attributes: Value,
+}
+
+/// One page of people, by id.
+#[derive(Debug, Serialize)]
+pub(crate) struct UserPage {
+    pub(crate) users: Vec<UserRow>,
+    pub(crate) next: Option<String>,
+    pub(crate) total: u64,
+}
+
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    permit: Reader,
+    Params(params): Params<UserParams>,
+) -> Result<Json<UserPage>, Problem> {
+    let page = page(&permit.trail.snapshot().directory, &params);
+    let rows = page.users.len() as u64;
+    let access = Access::new("users").with("rows", rows).with_personal("filter", &params.filter);
+    access.seen(&app, &permit).await?;
+    Ok(Json(page))
+}
+
+/// The people whom the filter means, in the order of their ids.
+pub(crate) fn page(directory: &Directory, params: &UserParams) -> UserPage {
+    let needle = params.filter.trim().to_lowercase();
+    let fits = |person: &&Person| {
+        let texts = [Some(&person.id), person.uid.as_ref(), person.name.as_ref(), person.full_name.as_ref()];
+        let mut texts = texts.into_iter().chain([person.email_addr.as_ref()]).flatten();
+        needle.is_empty() || texts.any(|text| text.to_lowercase().contains(&needle))
+    };
+    let mut found: Vec<&Person> = directory.iter().filter(fits).collect();
+    found.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    let limit = params.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
+    let total = found.len() as u64;
+    let mut rest = found.into_iter().skip_while(|person| !params.page.is_empty() && person.id <= params.page);
+    let users: Vec<UserRow> = rest.by_ref().take(limit).map(row).collect();
+    let next = rest.next().and(users.last()).map(|last| last.id.clone());
+    UserPage { users, next, total }
+}
+
+fn row(person: &Person) -> UserRow {
+    let Person { id, uid, name, full_name, email_addr, attributes, position, since, is_observed } =
+        person.clone();
+    let attributes = attributes.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    UserRow { id, uid, name, full_name, email_addr, since, position, is_observed, attributes }
+}

@@ -1,0 +1,111 @@
+//! What every handler shares.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Semaphore, time::Instant};
+use whowas_event::Time;
+use whowas_query::{Engine, QueryError};
+use whowas_store::{
+    Store, StoreError,
+    control::{Control, SecretHash, Token},
+};
+
+/// Imports at once: each has a thread and some 30 MB of batches.
+const IMPORTS_MAX: usize = 4;
+/// How long a token that was looked up counts as valid. Revoking forgets it at once; this bounds what
+/// a change from elsewhere takes.
+const TOKEN_TTL: Duration = Duration::from_secs(1);
+/// Tokens that are remembered at once.
+const TOKENS_MAX: usize = 1024;
+
+/// What every handler shares.
+pub(crate) struct App {
+    pub(crate) store: Arc<Store>,
+    pub(crate) engine: Engine,
+    pub(crate) is_tls: bool,
+    pub(crate) metrics: Metrics,
+    pub(crate) imports: Arc<Semaphore>,
+    /// Valid tokens by the digest of their secret: thousands of small requests a second must not each ask
+    /// the control database, whose one connection commits.
+    tokens: Mutex<HashMap<SecretHash, (Instant, Arc<Token>)>>,
+}
+
+impl App {
+    pub(crate) fn new(store: Arc<Store>, is_tls: bool) -> Result<Self, QueryError> {
+        Ok(Self {
+            store,
+            engine: Engine::new()?,
+            is_tls,
+            metrics: Metrics::default(),
+            imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
+            tokens: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn control(&self) -> &Arc<dyn Control> {
+        self.store.control()
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.store.clock().now()
+    }
+
+    /// The token with this secret, if it is in force.
+    pub(crate) async fn token(&self, secret: &SecretHash) -> Result<Option<Arc<Token>>, StoreError> {
+        if let Some((known_at, token)) =
+            self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(secret)
+            && known_at.elapsed() < TOKEN_TTL
+        {
+            return Ok(Some(token.clone()));
+        }
+        let Some(token) = self.control().token_by_secret(secret).await?.map(Arc::new) else {
+            return Ok(None);
+        };
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        if tokens.len() >= TOKENS_MAX {
+            tokens.clear();
+        }
+        tokens.insert(*secret, (Instant::now(), token.clone()));
+        Ok(Some(token))
+    }
+
+    /// Tokens have changed.
+    pub(crate) fn forget_tokens(&self) {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Counters since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    connections: AtomicU64,
+    /// By the hundreds of the status: 1xx … 5xx.
+    responses: [AtomicU64; 5],
+}
+
+impl Metrics {
+    pub(crate) fn connection(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn response(&self, status: u16) {
+        if let Some(counter) = self.responses.get(usize::from(status / 100).saturating_sub(1)) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn responses(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.responses.iter().enumerate().map(|(idx, counter)| (idx + 1, counter.load(Ordering::Relaxed)))
+    }
+}

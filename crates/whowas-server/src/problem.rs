@@ -1,0 +1,263 @@
+//! Errors as the outside sees them: RFC 9457 problem details, or a page. The one place that gives an error
+//! its status.
+//!
+//! A handler returns a [`Problem`]; it travels as an extension of an empty response, and [`render`] writes
+//! it in the form the client wants, with the id of the operation. What is our fault is logged here, once.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use askama::Template;
+use axum::{
+    Json,
+    extract::{Request, State},
+    middleware::Next,
+    response::{Html, IntoResponse, Redirect, Response},
+};
+use hyper::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use serde_json::json;
+use whowas_collect::ImportError;
+use whowas_format::ReadError;
+use whowas_query::{FilterError, QueryError};
+use whowas_store::{ErrorKind, StoreError};
+
+use crate::{app::App, console::Frame};
+
+/// What went wrong with a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    /// One sentence for whoever made the request.
+    detail: String,
+    /// For the log, where it is our fault.
+    cause: Option<String>,
+    retry_after_s: Option<u32>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), cause: None, retry_after_s: None }
+    }
+
+    /// The request must be mended.
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// There is no such thing.
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// Nobody has shown who they are.
+    pub(crate) fn sign_in() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "sign in, or send an API token that is in force")
+    }
+
+    /// They may not.
+    pub(crate) fn denied(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// Later.
+    pub(crate) fn busy(detail: impl Into<String>) -> Self {
+        Self { retry_after_s: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// The request's body did not come as announced.
+    pub(crate) fn of_body(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::TimedOut {
+            Self::new(StatusCode::REQUEST_TIMEOUT, "the body stopped coming")
+        } else {
+            Self::invalid("the body ended before its end")
+        }
+    }
+
+    /// An answer could not be written.
+    pub(crate) fn internal(cause: impl ToString) -> Self {
+        Self::from_kind(ErrorKind::Internal, &cause.to_string())
+    }
+
+    /// What to change in the request, if that is all that is wrong.
+    pub(crate) fn mendable(self) -> Result<String, Self> {
+        if self.status == StatusCode::BAD_REQUEST { Ok(self.detail) } else { Err(self) }
+    }
+
+    /// The status of every kind of error, once.
+    fn from_kind(kind: ErrorKind, text: &str) -> Self {
+        let ours = |status, detail| Self { cause: Some(text.to_owned()), ..Self::new(status, detail) };
+        match kind {
+            ErrorKind::Invalid => Self::invalid(text),
+            ErrorKind::NotFound => Self::not_found(text),
+            ErrorKind::Busy => Self::busy(text),
+            ErrorKind::Unavailable => ours(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "storage does not answer as it should; the server's log says more",
+            ),
+            ErrorKind::Corrupt => ours(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "evidence is broken: stop, and look at the server's log",
+            ),
+            ErrorKind::Internal => {
+                ours(StatusCode::INTERNAL_SERVER_ERROR, "a fault of this program; the server's log says more")
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // Its message is for whoever sends records, and says nothing about files.
+            StoreError::Poisoned(cause) => Self {
+                cause: Some(cause),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the trail has stopped accepting records; reading goes on",
+                )
+            },
+            other => Self::from_kind(other.kind(), &other.to_string()),
+        }
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Store(error) => error.into(),
+            other => Self::from_kind(other.kind(), &other.to_string()),
+        }
+    }
+}
+
+impl From<FilterError> for Problem {
+    fn from(error: FilterError) -> Self {
+        QueryError::from(error).into()
+    }
+}
+
+impl From<ImportError> for Problem {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Store(error) => error.into(),
+            // The input is the request's body.
+            ImportError::Read { error: ReadError::Io(error), .. } => Self::of_body(&error),
+            other => Self::from_kind(other.kind(), &other.to_string()),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    frame: Frame,
+    title: &'a str,
+    detail: &'a str,
+    operation_id: &'a str,
+}
+
+/// Gives every error response its body, and counts.
+pub(crate) async fn render(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let is_page = is_page(request.uri().path());
+    let response = next.run(request).await;
+    app.metrics.response(response.status().as_u16());
+    if response.status().as_u16() < 400 {
+        return response;
+    }
+    let problem = match response.extensions().get::<Problem>() {
+        Some(problem) => problem.clone(),
+        // From axum itself: no route, another method.
+        None => Problem::new(response.status(), standard_detail(response.status())),
+    };
+    if is_page && problem.status == StatusCode::UNAUTHORIZED {
+        return Redirect::to("/sign-in").into_response();
+    }
+    let operation_id = operation_id();
+    if let Some(cause) = &problem.cause {
+        tracing::error!(operation_id, status = problem.status.as_u16(), cause, "request failed");
+    }
+    let mut answer = if is_page { problem.page(&operation_id) } else { problem.json(&operation_id) };
+    *answer.status_mut() = problem.status;
+    if let Some(allow) = response.headers().get(hyper::header::ALLOW) {
+        answer.headers_mut().insert(hyper::header::ALLOW, allow.clone());
+    }
+    problem.add_headers(answer.headers_mut());
+    answer
+}
+
+impl Problem {
+    fn title(&self) -> &'static str {
+        self.status.canonical_reason().unwrap_or("Error")
+    }
+
+    fn json(&self, operation_id: &str) -> Response {
+        let mut answer = Json(json!({
+            "type": "about:blank",
+            "title": self.title(),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "operation_id": operation_id,
+        }))
+        .into_response();
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        answer
+    }
+
+    fn page(&self, operation_id: &str) -> Response {
+        let page = ProblemPage {
+            frame: Frame { is_signed_in: false },
+            title: self.title(),
+            detail: &self.detail,
+            operation_id,
+        };
+        Html(page.render().unwrap_or_else(|_| self.title().to_owned())).into_response()
+    }
+
+    fn add_headers(&self, headers: &mut HeaderMap) {
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+    }
+}
+
+fn standard_detail(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => "there is nothing at this address",
+        StatusCode::METHOD_NOT_ALLOWED => "this address does not take this method",
+        StatusCode::PAYLOAD_TOO_LARGE => "the body is larger than this address takes",
+        _ => "the request is not understood",
+    }
+}
+
+/// Whether a person looks at the answer, rather than a program.
+fn is_page(path: &str) -> bool {
+    !["/api/", "/trails/", "/health", "/metrics", "/assets/"].iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// A name for one request, by which a user can quote an error and an operator find it in the log.
+fn operation_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut random = [0; 4];
+    // Only there to tell restarts apart: without randomness the counter still names the request.
+    let _ = getrandom::fill(&mut random);
+    format!("{}-{}", hex::encode(random), NEXT.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,57 @@
+//! The table of contents: every address the server answers.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::from_fn_with_state,
+    routing::{delete, get, post},
+};
+
+use crate::{api, app::App, assets, auth, console, headers, problem};
+
+/// Bodies that are read whole: forms and small JSON. Records and files are streamed and have no limit here.
+const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Every route, with the layers around them.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .merge(api_routes())
+        .merge(console_routes())
+        .layer(DefaultBodyLimit::max(SMALL_BODY_BYTES_MAX))
+        .layer(from_fn_with_state(app.clone(), auth::refuse_cross_site))
+        .layer(from_fn_with_state(app.clone(), problem::render))
+        .layer(from_fn_with_state(app.clone(), headers::add))
+        .with_state(app)
+}
+
+fn api_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/openapi.json", get(api::openapi))
+        .route("/api/v1/environments", get(api::environments::list).post(api::environments::create))
+        .route("/api/v1/environments/{project}/{environment}/records", post(api::records::append))
+        .route("/api/v1/environments/{project}/{environment}/imports", post(api::imports::create))
+        .route("/api/v1/environments/{project}/{environment}/logins", get(api::logins::list))
+        .route("/api/v1/environments/{project}/{environment}/users", get(api::users::list))
+        .route("/api/v1/environments/{project}/{environment}/export", get(api::export::stream))
+        .route("/api/v1/tokens", get(api::tokens::list).post(api::tokens::create))
+        .route("/api/v1/tokens/{id}", delete(api::tokens::revoke))
+        .route("/trails/{project}/{environment}/checkpoint", get(api::log::checkpoint))
+        .route("/trails/{project}/{environment}/tile/{*tile}", get(api::log::tile))
+        .route("/health", get(api::health))
+        .route("/metrics", get(api::metrics))
+}
+
+fn console_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/", get(console::projects))
+        .route("/sign-in", get(console::sign_in::page).post(console::sign_in::sign_in))
+        .route("/sign-out", post(console::sign_in::sign_out))
+        .route("/p/{project}/{environment}", get(console::environment::details))
+        .route("/p/{project}/{environment}/monitoring", get(console::environment::overview))
+        .route("/p/{project}/{environment}/monitoring/activity", get(console::environment::activity))
+        .route("/p/{project}/{environment}/monitoring/raw-logs", get(console::raw_logs::page))
+        .route("/p/{project}/{environment}/users", get(console::users::page))
+        .route("/assets/{fingerprint}/{name}", get(assets::serve))
+}

@@ -1,0 +1,230 @@
+//! The accept loop: real time-outs, a bound on connections, TLS, and an orderly end.
+//!
+//! `axum::serve` is not used: it gives hyper no timer, so that a client may send its headers for ever.
+
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::Request};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+use tower::Service;
+use whowas_query::QueryError;
+use whowas_store::{Store, StoreError, control::SessionKind};
+
+use crate::{
+    TlsFiles,
+    app::App,
+    auth::{LINK_MINUTES, Peer},
+    body::IdleTimeout,
+    io::WriteTimeout,
+    router::router,
+    secret,
+};
+
+/// The largest head of a request. Filters have 4 KiB and page tokens little; cookies are ours alone.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// How long to wait when no connection can be accepted (out of file descriptors).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where and how to listen.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The address. Without TLS it must be a loopback address.
+    pub listen: SocketAddr,
+    /// Certificate and key.
+    pub tls: Option<TlsFiles>,
+    /// Bounds on what clients may use.
+    pub limits: Limits,
+}
+
+/// Bounds on what clients may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once; more wait to be accepted. At 64 KiB of head each, at most 64 MB.
+    pub connections_max: usize,
+    /// From the beginning of a connection, or of the wait for its next request, to the end of its head.
+    pub header_timeout: Duration,
+    /// Between two pieces of a body.
+    pub body_idle_timeout: Duration,
+    /// For the handshake.
+    pub tls_timeout: Duration,
+    /// During which a client may leave an answer unread.
+    pub write_timeout: Duration,
+    /// For requests to end when the server ends.
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 1024,
+            header_timeout: Duration::from_secs(10),
+            body_idle_timeout: Duration::from_secs(30),
+            tls_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(60),
+            shutdown_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Other machines could reach it, and everybody between could read along.
+    #[error("{0} can be reached from other machines: give a TLS certificate and key, or listen on 127.0.0.1")]
+    TlsRequired(SocketAddr),
+    /// Certificate or key are unusable.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The query engine failed.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+}
+
+/// A server that listens and does not answer yet.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+    app: Arc<App>,
+    router: Router,
+}
+
+impl Server {
+    /// Takes the address and opens every trail, so that recovery is over before the first request.
+    pub async fn bind(store: Arc<Store>, options: Options) -> Result<Self, ServeError> {
+        let Options { listen, tls, limits } = options;
+        if tls.is_none() && !listen.ip().is_loopback() {
+            return Err(ServeError::TlsRequired(listen));
+        }
+        let tls = tls.as_ref().map(TlsFiles::acceptor).transpose()?;
+        let listener = TcpListener::bind(listen).await.map_err(|e| ServeError::Listen(listen, e))?;
+        let address = listener.local_addr().map_err(|e| ServeError::Listen(listen, e))?;
+        for name in store.environments().await? {
+            store.trail(&name).await?;
+        }
+        let app = Arc::new(App::new(store, tls.is_some())?);
+        let router = router(app.clone());
+        Ok(Self { listener, address, tls, limits, app, router })
+    }
+
+    /// The address that was taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address to open in a browser.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// A link that signs the administrator in, once, within a quarter of an hour.
+    pub async fn sign_in_link(&self) -> Result<String, StoreError> {
+        let (code, hash) = secret::new_secret()?;
+        let expires_at = self.app.now().saturating_add_ms(LINK_MINUTES * 60_000);
+        self.app.control().create_session(SessionKind::Link, &hash, expires_at).await?;
+        Ok(format!("{}/sign-in?code={code}", self.url()))
+    }
+
+    /// Answers until `shutdown`, then lets running requests end. The store stays open.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self { listener, tls, limits, app, router, .. } = self;
+        let room = Arc::new(Semaphore::new(limits.connections_max));
+        let (stop, stopped) = watch::channel(false);
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let accepted = tokio::select! {
+                () = &mut shutdown => break,
+                accepted = accept(&listener, &room) => accepted,
+            };
+            let Some((stream, peer, permit)) = accepted else { continue };
+            app.metrics.connection();
+            let (tls, router, stopped) = (tls.clone(), router.clone(), stopped.clone());
+            tokio::spawn(async move {
+                let _permit = permit;
+                let connection = Connection { peer, router, limits, stopped };
+                match tls {
+                    None => connection.serve(stream).await,
+                    Some(tls) => {
+                        if let Ok(Ok(stream)) = timeout(limits.tls_timeout, tls.accept(stream)).await {
+                            connection.serve(stream).await;
+                        }
+                    }
+                }
+            });
+        }
+        drop(listener);
+        let _ = stop.send(true);
+        let all = u32::try_from(limits.connections_max).unwrap_or(u32::MAX);
+        let _ = timeout(limits.shutdown_timeout, room.acquire_many(all)).await;
+    }
+}
+
+/// The next connection, once there is room for it.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = room.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            // Answers are written whole; waiting for more to send would only delay them.
+            let _ = stream.set_nodelay(true);
+            Some((stream, peer, permit))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "cannot accept a connection");
+            sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+struct Connection {
+    peer: SocketAddr,
+    router: Router,
+    limits: Limits,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Connection {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let Self { peer, router, limits, mut stopped } = self;
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(|body| Body::new(IdleTimeout::new(body, limits.body_idle_timeout)));
+            request.extensions_mut().insert(Peer(peer.ip()));
+            router.clone().call(request)
+        });
+        let io = TokioIo::new(WriteTimeout::new(stream, limits.write_timeout));
+        let mut connection = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(limits.header_timeout)
+                .max_buf_size(HEAD_BYTES_MAX)
+                .serve_connection(io, service)
+        );
+        // How a connection ends is the client's affair: it is not logged.
+        tokio::select! {
+            _ = connection.as_mut() => {}
+            _ = stopped.changed() => {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
+            }
+        }
+    }
+}
