@@ -8,35 +8,35 @@ use whowas_event::EnvironmentName;
 /// Who was signed in, when, from where — and is that all of it?
 #[derive(Debug, Parser)]
 #[command(name = "whowas", version, about, propagate_version = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
-    pub global: Global,
+    pub(crate) global: Global,
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
-pub struct Global {
+pub(crate) struct Global {
     /// Where the data lies: a folder, or a file:// URL [default: ./whowas-data]
     #[arg(long, global = true, env = "WHOWAS_DATA", value_name = "URL")]
-    pub data: Option<String>,
+    pub(crate) data: Option<String>,
     /// The control database: sqlite:// and a path [default: control.db in the data folder]
     #[arg(long, global = true, env = "WHOWAS_CONTROL", value_name = "URL")]
-    pub control: Option<String>,
+    pub(crate) control: Option<String>,
     /// Settings [default: whowas.toml, if there is one]
     #[arg(long, global = true, env = "WHOWAS_CONFIG", value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// Print JSON, one object a line
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Show times in this zone, such as Europe/Zurich [default: UTC]
     #[arg(long, global = true, env = "WHOWAS_TIMEZONE", value_name = "ZONE")]
-    pub timezone: Option<String>,
+    pub(crate) timezone: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the console and the API; prints the URL to open
     Serve(Serve),
     /// Bring sign-in logs into a trail: files, folders, or - for standard input
@@ -69,72 +69,72 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
-pub struct Serve {
+pub(crate) struct Serve {
     /// Create an environment with 90 days of invented sign-ins
     #[arg(long)]
-    pub demo: bool,
+    pub(crate) demo: bool,
     /// The address to listen on; any but a loopback address needs TLS [default: 127.0.0.1:8787]
     #[arg(long, env = "WHOWAS_LISTEN", value_name = "ADDRESS")]
-    pub listen: Option<String>,
+    pub(crate) listen: Option<String>,
     /// Certificate chain, PEM
     #[arg(long, env = "WHOWAS_TLS_CERT", value_name = "FILE", requires = "tls_key")]
-    pub tls_cert: Option<PathBuf>,
+    pub(crate) tls_cert: Option<PathBuf>,
     /// Private key, PEM
     #[arg(long, env = "WHOWAS_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
-    pub tls_key: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 /// How foreign files are read.
 #[derive(Clone, Debug, Args)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// The format's name, or auto
     #[arg(long, default_value = "auto")]
-    pub format: String,
+    pub(crate) format: String,
     /// The zone of times that are written without one [default: TZ, else UTC]
     #[arg(long, value_name = "ZONE")]
-    pub source_timezone: Option<String>,
+    pub(crate) source_timezone: Option<String>,
     /// How to read dates like 3/12/2025: dmy or mdy
     #[arg(long, value_name = "ORDER")]
-    pub date_order: Option<DateOrder>,
+    pub(crate) date_order: Option<DateOrder>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub enum DateOrder {
+pub(crate) enum DateOrder {
     Dmy,
     Mdy,
 }
 
 #[derive(Debug, Args)]
-pub struct Import {
+pub(crate) struct Import {
     /// PROJECT/ENVIRONMENT; created if there is none
     #[arg(long, value_name = "P/E")]
-    pub environment: EnvironmentName,
+    pub(crate) environment: EnvironmentName,
     #[command(flatten)]
-    pub reading: Reading,
+    pub(crate) reading: Reading,
     /// The source's name [default: the format's name]
     #[arg(long)]
-    pub source: Option<String>,
+    pub(crate) source: Option<String>,
     /// Do not keep the records' own bytes beside them
     #[arg(long)]
-    pub no_raw: bool,
+    pub(crate) no_raw: bool,
     /// Files, folders, or - for standard input
     #[arg(required = true)]
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
-pub struct Normalize {
+pub(crate) struct Normalize {
     #[command(flatten)]
-    pub reading: Reading,
+    pub(crate) reading: Reading,
     /// In whose words
     #[arg(long = "as", default_value = "event")]
-    pub dialect: Dialect,
+    pub(crate) dialect: Dialect,
     /// A file, or - for standard input
-    pub file: PathBuf,
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub enum Dialect {
+pub(crate) enum Dialect {
     Ecs,
     Ocsf,
     Event,
@@ -142,50 +142,50 @@ pub enum Dialect {
 
 /// A question to a trail.
 #[derive(Clone, Debug, Args)]
-pub struct Question {
+pub(crate) struct Question {
     /// PROJECT/ENVIRONMENT
     #[arg(long, value_name = "P/E")]
-    pub environment: EnvironmentName,
+    pub(crate) environment: EnvironmentName,
     /// user-login-events, sign-in-failures, sign-outs or all-events
     #[arg(long, default_value = "user-login-events")]
-    pub query: String,
+    pub(crate) query: String,
     /// At or after: RFC 3339, a date, or relative (-7d) [default: seven days before --to]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub from: Option<String>,
+    pub(crate) from: Option<String>,
     /// Before: RFC 3339, a date (its end), or relative [default: now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub to: Option<String>,
+    pub(crate) to: Option<String>,
     /// user:alice -status:failure ip:10.0.0.0/8 app:"Dynamics 365" after:2026-11-01, or words
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub filter: Vec<String>,
+    pub(crate) filter: Vec<String>,
 }
 
 #[derive(Debug, Args)]
-pub struct Search {
+pub(crate) struct Search {
     /// Rows to show; the total is always told
     #[arg(long, default_value_t = 100)]
-    pub limit: usize,
+    pub(crate) limit: usize,
     /// The `next` of the page before
     #[arg(long, value_name = "TOKEN")]
-    pub page: Option<String>,
+    pub(crate) page: Option<String>,
     #[command(flatten)]
-    pub question: Question,
+    pub(crate) question: Question,
 }
 
 #[derive(Debug, Args)]
-pub struct Export {
+pub(crate) struct Export {
     /// csv or jsonl
     #[arg(long = "as", default_value = "csv")]
-    pub format: String,
+    pub(crate) format: String,
     /// The file to write; - for standard output
     #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     #[command(flatten)]
-    pub question: Question,
+    pub(crate) question: Question,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Users {
+pub(crate) enum Users {
     /// Bring a directory in: Dynamics SystemUsers, Graph /users, or a plain CSV
     Import(Import),
     /// Everyone who is known
@@ -204,29 +204,29 @@ pub enum Users {
 }
 
 #[derive(Debug, Args)]
-pub struct Verify {
+pub(crate) struct Verify {
     /// A data folder that no process is using
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 #[derive(Debug, Args)]
-pub struct Fsck {
+pub(crate) struct Fsck {
     /// PROJECT/ENVIRONMENT
     #[arg(long, value_name = "P/E")]
-    pub environment: EnvironmentName,
+    pub(crate) environment: EnvironmentName,
 }
 
 #[derive(Debug, Args)]
-pub struct Sql {
+pub(crate) struct Sql {
     /// PROJECT/ENVIRONMENT; may be left out if there is only one
     #[arg(long, value_name = "P/E")]
-    pub environment: Option<EnvironmentName>,
+    pub(crate) environment: Option<EnvironmentName>,
     /// One SELECT statement
-    pub statement: String,
+    pub(crate) statement: String,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Token {
+pub(crate) enum Token {
     /// Print a new token, once
     Create {
         /// ingest, read or admin
@@ -246,7 +246,7 @@ pub enum Token {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Rejected {
+pub(crate) enum Rejected {
     /// What was refused, where and why
     List {
         /// PROJECT/ENVIRONMENT

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Runs a command and says what to exit with.
-pub async fn run(cli: Cli) -> Result<u8, Failure> {
+pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
     let Cli { global, command } = cli;
     match command {
         Command::Serve(args) => serve::run(&global, args).await,

@@ -20,24 +20,24 @@ const DEFAULT_CONFIG: &str = "whowas.toml";
 /// `whowas.toml`. Unknown keys are errors, so that a misspelt setting does not pass silently.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// As `--data`.
-    pub data: Option<String>,
+    pub(crate) data: Option<String>,
     /// As `--control`.
-    pub control: Option<String>,
+    pub(crate) control: Option<String>,
     /// As `serve --listen`.
-    pub listen: Option<String>,
+    pub(crate) listen: Option<String>,
     /// As `serve --tls-cert`.
-    pub tls_cert: Option<PathBuf>,
+    pub(crate) tls_cert: Option<PathBuf>,
     /// As `serve --tls-key`.
-    pub tls_key: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
     /// What the origins of new trails begin with, such as `log.contoso.example`: a name that is yours.
-    pub origin: Option<String>,
+    pub(crate) origin: Option<String>,
 }
 
 /// The clock of the machine.
 #[derive(Debug)]
-pub struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Time {
@@ -52,7 +52,7 @@ impl Clock for SystemClock {
 
 impl Settings {
     /// Reads the settings file.
-    pub fn load(global: &Global) -> Result<Self, Failure> {
+    pub(crate) fn load(global: &Global) -> Result<Self, Failure> {
         let path = match &global.config {
             Some(path) => path.clone(),
             None if Path::new(DEFAULT_CONFIG).exists() => PathBuf::from(DEFAULT_CONFIG),
@@ -64,7 +64,7 @@ impl Settings {
 }
 
 /// Opens the data folder that flags, environment and settings name.
-pub async fn open(global: &Global, create: bool) -> Result<Store, Failure> {
+pub(crate) async fn open(global: &Global, create: bool) -> Result<Store, Failure> {
     let settings = Settings::load(global)?;
     let data = global.data.as_deref().or(settings.data.as_deref()).unwrap_or(DEFAULT_DATA);
     let root = local_path(data, "file://", "--data")?;

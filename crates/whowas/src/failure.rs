@@ -5,19 +5,19 @@ use whowas_query::QueryError;
 use whowas_store::{ErrorKind, StoreError};
 
 /// Done.
-pub const DONE: u8 = 0;
+pub(crate) const DONE: u8 = 0;
 /// Failed: try again, or look at the machine.
-pub const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 /// The input or the command is not understood.
-pub const NOT_UNDERSTOOD: u8 = 2;
+pub(crate) const NOT_UNDERSTOOD: u8 = 2;
 /// Done, with records rejected.
-pub const REJECTED: u8 = 3;
+pub(crate) const REJECTED: u8 = 3;
 /// Evidence is broken.
-pub const BROKEN: u8 = 4;
+pub(crate) const BROKEN: u8 = 4;
 
 /// Why a command ended early.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     code: u8,
     message: String,
     /// Whoever reads our output went away: that is no failure.
@@ -26,17 +26,17 @@ pub struct Failure {
 
 impl Failure {
     /// The command or its input is not understood.
-    pub fn not_understood(message: impl Into<String>) -> Self {
+    pub(crate) fn not_understood(message: impl Into<String>) -> Self {
         Self { code: NOT_UNDERSTOOD, message: message.into(), is_broken_pipe: false }
     }
 
     /// Something did not work.
-    pub fn failed(message: impl Into<String>) -> Self {
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self { code: FAILED, message: message.into(), is_broken_pipe: false }
     }
 
     /// A file could not be read or written.
-    pub fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
+    pub(crate) fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
         let is_broken_pipe = error.kind() == std::io::ErrorKind::BrokenPipe;
         Self { is_broken_pipe, ..Self::failed(format!("{}: {error}", path.display())) }
     }
@@ -51,7 +51,7 @@ impl Failure {
     }
 
     /// Tells the user, and says what to exit with.
-    pub fn report(self) -> u8 {
+    pub(crate) fn report(self) -> u8 {
         if self.is_broken_pipe {
             return DONE;
         }

@@ -8,21 +8,21 @@ use serde::Serialize;
 use crate::failure::Failure;
 
 /// Log lines go to standard error, warnings and above unless `RUST_LOG` says otherwise.
-pub fn log_to_stderr() {
+pub(crate) fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
 }
 
 /// One JSON object on a line of its own.
-pub fn json_line(value: &impl Serialize) -> Result<(), Failure> {
+pub(crate) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
     let mut line = serde_json::to_vec(value).map_err(|e| Failure::failed(e.to_string()))?;
     line.push(b'\n');
     Ok(io::stdout().lock().write_all(&line)?)
 }
 
 /// A table with a header. Control characters in cells are shown, not sent: cells hold what strangers wrote.
-pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<(), Failure> {
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<(), Failure> {
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(header.iter().copied());
     if io::stdout().is_terminal() {
@@ -35,7 +35,7 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Re
 }
 
 /// A text without characters that a terminal would obey or that turn the direction of writing.
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let is_shown = |c: char| {
         !c.is_control()
             && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')

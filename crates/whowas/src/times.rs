@@ -8,7 +8,7 @@ use crate::failure::Failure;
 const MINUTE_MS: i64 = 60_000;
 
 /// Reads a time. A date means its beginning, or, where it ends a range, the beginning of the next day.
-pub fn parse(text: &str, now: Time, is_end: bool) -> Result<Time, Failure> {
+pub(crate) fn parse(text: &str, now: Time, is_end: bool) -> Result<Time, Failure> {
     if text == "now" {
         return Ok(now);
     }
@@ -39,7 +39,7 @@ fn relative(text: &str, now: Time) -> Option<Time> {
 }
 
 /// The zone of a name; UTC if there is none.
-pub fn zone(name: Option<&str>) -> Result<TimeZone, Failure> {
+pub(crate) fn zone(name: Option<&str>) -> Result<TimeZone, Failure> {
     match name {
         None | Some("UTC" | "utc" | "Z") => Ok(TimeZone::UTC),
         Some(name) => TimeZone::get(name).or_else(|_| TimeZone::posix(name)).map_err(|_| {
@@ -49,9 +49,9 @@ pub fn zone(name: Option<&str>) -> Result<TimeZone, Failure> {
 }
 
 /// A time for people: to the second, in their zone.
-pub fn show(time: Time, zone: &TimeZone) -> String {
+pub(crate) fn show(time: Time, zone: &TimeZone) -> String {
     match Timestamp::from_millisecond(time.as_ms()) {
-        Ok(instant) => instant.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Ok(instant) => instant.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
         Err(_) => time.to_string(),
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     output,
 };
 
-pub async fn run(global: &Global, args: Export) -> Result<u8, Failure> {
+pub(crate) async fn run(global: &Global, args: Export) -> Result<u8, Failure> {
     let format = ExportFormat::from_word(&args.format).ok_or_else(|| {
         Failure::not_understood(format!("there is no export as {}; use csv or jsonl", args.format))
     })?;

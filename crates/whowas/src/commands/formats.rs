@@ -9,7 +9,7 @@ use crate::{
     output,
 };
 
-pub fn run(global: &Global) -> Result<u8, Failure> {
+pub(crate) fn run(global: &Global) -> Result<u8, Failure> {
     let infos = FORMATS.iter().map(|format| format.info());
     if global.json {
         for info in infos {

@@ -22,7 +22,7 @@ use crate::{
 /// Files below one folder; beyond that a folder was given by mistake.
 const FOLDER_FILES_MAX: usize = 1_000_000;
 
-pub async fn run(global: &Global, args: Import) -> Result<u8, Failure> {
+pub(crate) async fn run(global: &Global, args: Import) -> Result<u8, Failure> {
     // What is wrong with the command is told before anything is created.
     let files = files(&args.files)?;
     read_options(&args.reading, Time::default())?;
@@ -104,12 +104,12 @@ fn modified_at(file: &File) -> Option<Time> {
 }
 
 /// The format's name, unless it is to be recognised.
-pub fn format_name(reading: &Reading) -> Option<String> {
+pub(crate) fn format_name(reading: &Reading) -> Option<String> {
     (reading.format != "auto").then(|| reading.format.clone())
 }
 
 /// How foreign files are read, from flags and environment.
-pub fn read_options(reading: &Reading, received_at: Time) -> Result<whowas_format::Options, Failure> {
+pub(crate) fn read_options(reading: &Reading, received_at: Time) -> Result<whowas_format::Options, Failure> {
     let from_environment = env::var("TZ").ok().map(|zone| zone.trim_start_matches(':').to_owned());
     let zone = reading.source_timezone.clone().or(from_environment).filter(|zone| !zone.is_empty());
     let date_order = reading.date_order.map(|order| match order {
@@ -174,7 +174,7 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
 }
 
 /// The summaries of an import, for people or programs.
-pub fn show(global: &Global, summaries: &[ImportSummary]) -> Result<(), Failure> {
+pub(crate) fn show(global: &Global, summaries: &[ImportSummary]) -> Result<(), Failure> {
     for summary in summaries {
         if global.json {
             output::json_line(summary)?;

@@ -21,7 +21,7 @@ use crate::{
     failure::{DONE, Failure, REJECTED},
 };
 
-pub fn run(args: Normalize) -> Result<u8, Failure> {
+pub(crate) fn run(args: Normalize) -> Result<u8, Failure> {
     let options = super::import::read_options(&args.reading, SystemClock.now())?;
     let format = super::import::format_name(&args.reading);
     let name = args.file.display().to_string();

@@ -14,7 +14,7 @@ use crate::{
 /// Records fetched at once.
 const PAGE_RECORDS: u32 = 1000;
 
-pub async fn run(global: &Global, command: Rejected) -> Result<u8, Failure> {
+pub(crate) async fn run(global: &Global, command: Rejected) -> Result<u8, Failure> {
     let store = config::open(global, false).await?;
     match command {
         Rejected::List { environment } => {

@@ -12,7 +12,7 @@ use crate::{
     output, times,
 };
 
-pub async fn run(global: &Global, args: Search) -> Result<u8, Failure> {
+pub(crate) async fn run(global: &Global, args: Search) -> Result<u8, Failure> {
     let zone = times::zone(global.timezone.as_deref())?;
     let now = config::SystemClock.now();
     let request = LoginRequest { limit: args.limit, page: args.page, ..request(&args.question, now)? };
@@ -46,7 +46,7 @@ pub async fn run(global: &Global, args: Search) -> Result<u8, Failure> {
 }
 
 /// The question that flags and words ask.
-pub fn request(question: &Question, now: Time) -> Result<LoginRequest, Failure> {
+pub(crate) fn request(question: &Question, now: Time) -> Result<LoginRequest, Failure> {
     let query = NamedQuery::from_word(&question.query).ok_or_else(|| {
         let names: Vec<_> = NamedQuery::ALL.iter().map(|query| query.as_str()).collect();
         Failure::not_understood(format!("there is no query {}; use {}", question.query, names.join(", ")))
@@ -68,7 +68,7 @@ fn filter_text(question: &Question) -> String {
 }
 
 /// Whoever looks leaves a trace: the question, the range and the number of rows.
-pub async fn record_access(
+pub(crate) async fn record_access(
     trail: &Trail,
     action: &str,
     question: &Question,

@@ -24,7 +24,7 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:8787";
 /// The demo's seed: everybody sees the same company.
 const DEMO_SEED: u64 = 2012;
 
-pub async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
+pub(crate) async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
     let options = options(global, &args)?;
     let store = Arc::new(config::open(global, true).await?);
     if args.demo {

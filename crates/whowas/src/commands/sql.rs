@@ -6,7 +6,6 @@ use futures::StreamExt;
 use serde_json::json;
 use whowas_event::{Event, Kind, NativeId, Status};
 use whowas_query::Engine;
-use whowas_store::Clock;
 
 use crate::{
     cli::{Global, Sql},
@@ -14,7 +13,7 @@ use crate::{
     failure::{DONE, Failure},
 };
 
-pub async fn run(global: &Global, args: Sql) -> Result<u8, Failure> {
+pub(crate) async fn run(global: &Global, args: Sql) -> Result<u8, Failure> {
     let store = config::open(global, false).await?;
     let names = store.environments().await?;
     let name = match (args.environment, names.as_slice()) {

@@ -12,7 +12,7 @@ use crate::{
     output, times,
 };
 
-pub async fn run(global: &Global, command: cli::Token) -> Result<u8, Failure> {
+pub(crate) async fn run(global: &Global, command: cli::Token) -> Result<u8, Failure> {
     let store = config::open(global, true).await?;
     match command {
         cli::Token::Create { scope, environment, source } => {

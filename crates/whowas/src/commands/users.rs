@@ -11,7 +11,7 @@ use crate::{
     output,
 };
 
-pub async fn run(global: &Global, command: Users) -> Result<u8, Failure> {
+pub(crate) async fn run(global: &Global, command: Users) -> Result<u8, Failure> {
     match command {
         Users::Import(args) => super::import::run(global, args).await,
         Users::List { environment } => {

@@ -10,7 +10,7 @@ use crate::{
     output,
 };
 
-pub async fn run(global: &Global, args: Verify) -> Result<u8, Failure> {
+pub(crate) async fn run(global: &Global, args: Verify) -> Result<u8, Failure> {
     if !args.path.join("control.db").is_file() && global.control.is_none() {
         return Err(Failure::not_understood(format!(
             "{}: this is no data folder (it has no control.db)",
@@ -27,7 +27,7 @@ pub async fn run(global: &Global, args: Verify) -> Result<u8, Failure> {
     Ok(code)
 }
 
-pub async fn fsck(global: &Global, args: Fsck) -> Result<u8, Failure> {
+pub(crate) async fn fsck(global: &Global, args: Fsck) -> Result<u8, Failure> {
     let store = config::open(global, false).await?;
     let environment = store.control().environment(&args.environment).await?;
     let environment = environment
