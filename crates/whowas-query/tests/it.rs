@@ -1,5 +1,7 @@
 //! Integration tests of the query engine, in one binary.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
 #[path = "it/agreement.rs"]
 mod agreement;
 #[path = "it/search.rs"]

@@ -41,24 +41,41 @@ static REQUIRED: &[Text] = &[
     Text {
         name: "kind",
         get: |r| Some(r.event.kind.as_str()),
-        set: |r, v| Some(r.event.kind = Kind::from_word(&v)?),
+        set: |r, v| Kind::from_word(&v).map(|kind| r.event.kind = kind),
     },
-    Text { name: "source", get: |r| Some(&r.source), set: |r, v| Some(r.source = v) },
-    Text { name: "format", get: |r| Some(&r.format), set: |r, v| Some(r.format = v) },
+    Text {
+        name: "source",
+        get: |r| Some(&r.source),
+        set: |r, v| {
+            r.source = v;
+            Some(())
+        },
+    },
+    Text {
+        name: "format",
+        get: |r| Some(&r.format),
+        set: |r, v| {
+            r.format = v;
+            Some(())
+        },
+    },
     Text {
         name: "native_id",
         get: |r| Some(r.event.native_id.as_str()),
-        set: |r, v| Some(r.event.native_id = NativeId::Given(v)),
+        set: |r, v| {
+            r.event.native_id = NativeId::Given(v);
+            Some(())
+        },
     },
     Text {
         name: "activity",
         get: |r| Some(r.event.activity.as_str()),
-        set: |r, v| Some(r.event.activity = Activity::from_word(&v)?),
+        set: |r, v| Activity::from_word(&v).map(|activity| r.event.activity = activity),
     },
     Text {
         name: "status",
         get: |r| Some(r.event.status.as_str()),
-        set: |r, v| Some(r.event.status = Status::from_word(&v)?),
+        set: |r, v| Status::from_word(&v).map(|status| r.event.status = status),
     },
 ];
 

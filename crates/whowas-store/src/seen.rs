@@ -255,7 +255,7 @@ impl Run {
     }
 
     fn find(&self, key: u64, found: &mut Vec<(u64, u64)>) -> io::Result<()> {
-        let guess = u128::from(key) * u128::from(self.entries) >> 64;
+        let guess = (u128::from(key) * u128::from(self.entries)) >> 64;
         let guess = u64::try_from(guess).expect("a share of a u64 is a u64");
         let (mut low, mut high) =
             (guess.saturating_sub(WINDOW_ENTRIES / 2), (guess + WINDOW_ENTRIES / 2).min(self.entries));

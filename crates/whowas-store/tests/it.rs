@@ -1,5 +1,7 @@
 //! Integration tests of the store, in one binary.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
 #[path = "it/control.rs"]
 mod control;
 #[path = "it/trail.rs"]

@@ -15,7 +15,7 @@ use whowas_query::{
 };
 use whowas_store::{Batch, Clock, Directory, Store, Trail, WhenFull};
 
-pub const NOW_MS: i64 = 1_790_000_000_000;
+pub(crate) const NOW_MS: i64 = 1_790_000_000_000;
 
 #[derive(Debug)]
 struct TestClock(AtomicI64);
@@ -26,12 +26,12 @@ impl Clock for TestClock {
     }
 }
 
-pub fn at(ms: i64) -> Time {
+pub(crate) fn at(ms: i64) -> Time {
     Time::from_ms(ms).unwrap()
 }
 
 /// The n-th event of a small company: logons and logoffs, failures, several users, addresses, services.
-pub fn event(n: u64) -> Event {
+pub(crate) fn event(n: u64) -> Event {
     let user = n % 11;
     let session = n / 2;
     let is_logoff = n % 2 == 1;
@@ -41,7 +41,7 @@ pub fn event(n: u64) -> Event {
         native_id: NativeId::Given(format!("native-{n}")),
         activity: if is_logoff { Activity::Logoff } else { Activity::Logon },
         status: if is_failure { Status::Failure } else { Status::Success },
-        is_mfa: (n % 3 != 0).then_some(n % 3 == 1),
+        is_mfa: (!n.is_multiple_of(3)).then_some(n % 3 == 1),
         ..Event::default()
     };
     event.status_detail = is_failure.then(|| "Invalid password for 100%_sure".to_owned());
@@ -49,13 +49,16 @@ pub fn event(n: u64) -> Event {
     // Users 5 and up come with their id only, as from Lifecycle Services.
     event.user.name = (user < 5).then(|| format!("User{user}@contoso.example"));
     event.user.full_name = (user < 3).then(|| format!("Zo\u{eb} Number {user}"));
-    event.src_endpoint.ip =
-        Some(if n % 4 == 0 { format!("2001:db8::{user:x}") } else { format!("10.{}.2.{user}", n % 3) });
+    event.src_endpoint.ip = Some(if n.is_multiple_of(4) {
+        format!("2001:db8::{user:x}")
+    } else {
+        format!("10.{}.2.{user}", n % 3)
+    });
     event.src_endpoint.location.country =
         Some(["CH", "US", "IN"][usize::try_from(n % 3).unwrap()].to_owned());
     event.service.name =
         Some(["Dynamics 365 Finance", "VPN_gateway", "Mail"][usize::try_from(n % 3).unwrap()].to_owned());
-    event.user_agent = (n % 5 != 0).then(|| format!("Mozilla/5.0 (Windows NT 10.0) v{n}"));
+    event.user_agent = (!n.is_multiple_of(5)).then(|| format!("Mozilla/5.0 (Windows NT 10.0) v{n}"));
     event.session_uid = (n % 10 != 8).then(|| format!("session-{session}"));
     event
 }
@@ -75,7 +78,7 @@ fn person(user: u64) -> Event {
     event
 }
 
-pub async fn trail(folder: &Path, count: u64) -> (Store, Arc<Trail>) {
+pub(crate) async fn trail(folder: &Path, count: u64) -> (Store, Arc<Trail>) {
     let store = Store::open(folder, true, Arc::new(TestClock(AtomicI64::new(NOW_MS)))).await.unwrap();
     let trail = store.create_trail(&"contoso/production".parse().unwrap()).await.unwrap();
     append(&trail, (5..9).map(person).collect()).await;
@@ -87,7 +90,7 @@ pub async fn trail(folder: &Path, count: u64) -> (Store, Arc<Trail>) {
     (store, trail)
 }
 
-pub async fn append(trail: &Trail, events: Vec<Event>) {
+pub(crate) async fn append(trail: &Trail, events: Vec<Event>) {
     let records = events
         .into_iter()
         .map(|event| admit(Draft { event, raw: Vec::new() }, RawData::Dropped).unwrap())
@@ -96,12 +99,12 @@ pub async fn append(trail: &Trail, events: Vec<Event>) {
     trail.append(batch, WhenFull::Wait).await.unwrap();
 }
 
-pub async fn search(trail: &Trail, request: &LoginRequest) -> LoginPage {
+pub(crate) async fn search(trail: &Trail, request: &LoginRequest) -> LoginPage {
     Engine::new().unwrap().logins(trail, request, at(NOW_MS)).await.unwrap()
 }
 
 /// What a filter looks at, made from the event itself and the directory: no engine involved.
-pub fn subject<'a>(event: &'a Event, directory: &'a Directory) -> Subject<'a> {
+pub(crate) fn subject<'a>(event: &'a Event, directory: &'a Directory) -> Subject<'a> {
     let user = &event.user;
     let mut names: Vec<&str> = [&user.uid, &user.name, &user.email_addr, &user.full_name]
         .into_iter()

@@ -43,7 +43,7 @@ async fn environments_commit_by_compare_and_swap(control: &dyn Control) {
     assert!(!control.commit(&name(), &late).await.unwrap());
     let now = control.environment(&name()).await.unwrap().unwrap();
     assert_eq!((now.size, now.checkpoint.as_str(), now.secret), (9, "nine", [7; 32]));
-    assert_eq!(control.people(&name()).await.unwrap(), [person.clone()]);
+    assert_eq!(control.people(&name()).await.unwrap(), std::slice::from_ref(&person));
     let renamed = Person { name: Some("new".into()), position: 12, ..person };
     let commit =
         Commit { expected_size: 9, size: 13, checkpoint: "13".into(), people: vec![renamed.clone()] };

@@ -164,7 +164,7 @@ async fn every_flipped_byte_is_found() {
     for path in evidence {
         let good = fs::read(&path).unwrap();
         // A prime step visits every region of a large file; small files are visited byte by byte.
-        let step = if good.len() > 4096 { good.len() / 60 | 1 } else { (good.len() / 60).max(1) };
+        let step = if good.len() > 4096 { (good.len() / 60) | 1 } else { (good.len() / 60).max(1) };
         for at in (0..good.len()).step_by(step) {
             let mut bad = good.clone();
             bad[at] ^= 0x10;

@@ -15,7 +15,7 @@ use whowas_store::{Batch, Clock, Receipt, Store, Trail, WhenFull};
 
 /// A clock that moves when it is told to.
 #[derive(Debug)]
-pub struct TestClock(AtomicI64);
+pub(crate) struct TestClock(AtomicI64);
 
 impl Clock for TestClock {
     fn now(&self) -> Time {
@@ -23,21 +23,21 @@ impl Clock for TestClock {
     }
 }
 
-pub fn clock() -> Arc<TestClock> {
+pub(crate) fn clock() -> Arc<TestClock> {
     Arc::new(TestClock(AtomicI64::new(1_790_000_000_000)))
 }
 
-pub fn name() -> EnvironmentName {
+pub(crate) fn name() -> EnvironmentName {
     "contoso/production".parse().unwrap()
 }
 
-pub async fn open(folder: &Path) -> (Store, Arc<Trail>) {
+pub(crate) async fn open(folder: &Path) -> (Store, Arc<Trail>) {
     let store = Store::open(folder, true, clock()).await.unwrap();
     let trail = store.create_trail(&name()).await.unwrap();
     (store, trail)
 }
 
-pub fn login(n: u64) -> Admitted {
+pub(crate) fn login(n: u64) -> Admitted {
     let mut event = Event {
         occurred_at: Time::from_ms(1_789_000_000_000 + i64::try_from(n).unwrap() * 1000).unwrap(),
         native_id: NativeId::Given(format!("event-{n}")),
@@ -53,14 +53,14 @@ pub fn login(n: u64) -> Admitted {
     admit(Draft { event, raw: format!("raw {n}").into_bytes() }, RawData::Kept).unwrap()
 }
 
-pub async fn append(trail: &Trail, records: Vec<Admitted>) -> Receipt {
+pub(crate) async fn append(trail: &Trail, records: Vec<Admitted>) -> Receipt {
     let received_at = Time::from_ms(1_790_000_000_000).unwrap();
     let batch = Batch { source: "test".into(), format: "test".into(), received_at, records };
     trail.append(batch, WhenFull::Wait).await.unwrap()
 }
 
 /// Everything that must hold of a trail at rest.
-pub async fn audit(store: &Store) -> whowas_store::audit::Audit {
+pub(crate) async fn audit(store: &Store) -> whowas_store::audit::Audit {
     let environment = store.control().environment(&name()).await.unwrap().unwrap();
     store.audit(&environment).await.unwrap()
 }
