@@ -6,7 +6,7 @@ use crate::{
     container::{self, Input, Member},
     contract::{Format, Info, Options, ReadError, ReadSummary, SAMPLE_BYTES, Sample, Sink, Stop},
     decode::Encoding,
-    registry,
+    registry, xlsx,
 };
 
 /// What became of one file: the input itself, or one of an archive.
@@ -100,8 +100,15 @@ fn read_member(
         let summary = ReadSummary { warnings: vec![format!("not recognised: {seen}")], ..Default::default() };
         return Ok(FileReport { name: member.name, format: None, summary });
     };
-    begin(FileStart { name: &member.name, format: format.info(), sample })?;
     let mut reader = encoding.decode(member.reader)?;
+    let mut format = format;
+    if format.info().name == xlsx::WORKBOOK {
+        let mut workbook = Vec::new();
+        reader.take(xlsx::WORKBOOK_BYTES_MAX + 1).read_to_end(&mut workbook)?;
+        format = xlsx::table_format(&workbook).unwrap_or(format);
+        reader = Box::new(Cursor::new(workbook));
+    }
+    begin(FileStart { name: &member.name, format: format.info(), sample })?;
     let mut summary = format.read(&mut reader, options, sink)?;
     summary.warnings.extend(encoding.warning());
     summary.warnings.extend(cap_warning(format.info(), summary.read));

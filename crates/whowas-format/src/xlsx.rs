@@ -19,8 +19,10 @@ use crate::{
     dates::{self, SerialSystem},
     input,
     lcs::DynamicsLcs,
+    registry,
     sysuserlog::DynamicsUserLog,
-    tabular::{self, Tabular},
+    table::Table,
+    tabular::{self, Columns, Tabular},
     users::{DynamicsUsers, UsersCsv},
 };
 
@@ -246,8 +248,11 @@ fn text(value: &DataRef<'_>, system: SerialSystem) -> String {
 #[derive(Debug)]
 pub struct AnyWorkbook;
 
+/// The name of the format.
+pub(crate) const WORKBOOK: &str = "workbook";
+
 static INFO: Info = Info {
-    name: "workbook",
+    name: WORKBOOK,
     product: "Microsoft Excel",
     marker: "zip with `xl/` in it; a sheet has the columns of a User log, of User Login Events or of users",
     yields: Yields { start: true, end: true, failure: false, identity: true },
@@ -256,6 +261,21 @@ static INFO: Info = Info {
 
 /// The formats whose tables are looked for in workbooks, most specific first.
 static IN_WORKBOOKS: [&dyn Tabular; 4] = [&DynamicsLcs, &DynamicsUserLog, &DynamicsUsers, &UsersCsv];
+
+/// The format of the table in a workbook, so that records have the same source whether the table came as
+/// text or as a workbook. `None` leaves it to reading the workbook to say why.
+pub(crate) fn table_format(mut bytes: &[u8]) -> Option<&'static dyn Format> {
+    let mut workbook = Workbook::open(&mut bytes).ok()?;
+    for sheet in workbook.sheets() {
+        let mut text = workbook.text(&sheet).ok()?;
+        let Ok(table) = Table::open(&mut text) else { continue };
+        let columns = Columns::new(table.header());
+        if let Some(format) = IN_WORKBOOKS.iter().find(|format| format.fits(&columns)) {
+            return registry::find(format.info().name);
+        }
+    }
+    None
+}
 
 impl Format for AnyWorkbook {
     fn info(&self) -> &'static Info {

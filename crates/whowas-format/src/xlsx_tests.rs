@@ -41,7 +41,7 @@ fn a_sheet_becomes_the_text_that_excel_would_save() {
 #[test]
 fn a_user_log_in_a_workbook() {
     let (format, reading) = read_any(USER_LOG, &options()).unwrap();
-    assert_eq!(format, "workbook");
+    assert_eq!(format, "dynamics-user-log");
     let lines: Vec<String> = reading
         .events
         .iter()

@@ -65,14 +65,19 @@ impl Directory {
         keys
     }
 
-    /// Everyone, in no order.
+    /// Everyone, in no order: each person once, as [`find`](Self::find) would answer for them.
     pub fn iter(&self) -> impl Iterator<Item = &Person> {
-        self.people.values().map(Arc::as_ref)
+        let is_current = |person: &&Person| {
+            let found =
+                self.find(person.uid.as_deref(), person.name.as_deref(), person.email_addr.as_deref());
+            found.is_none_or(|found| found.id == person.id)
+        };
+        self.people.values().map(Arc::as_ref).filter(is_current)
     }
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.people.len()
+        self.iter().count()
     }
 
     /// Whether nobody is known.
@@ -146,4 +151,33 @@ pub(crate) fn person_of(event: &Event, position: u64) -> Option<Person> {
         since: Some(event.occurred_at),
         is_observed: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(id: &str, uid: &str, name: &str, is_observed: bool) -> Person {
+        Person {
+            id: id.into(),
+            uid: Some(uid.into()),
+            name: Some(name.into()),
+            is_observed,
+            ..Person::default()
+        }
+    }
+
+    #[test]
+    fn what_a_directory_says_goes_before_what_was_seen() {
+        let told = person("user:1", "U1", "ada", false);
+        let seen = person("seen:1", "u1", "ada@contoso.example", true);
+        for order in [[told.clone(), seen.clone()], [seen.clone(), told.clone()]] {
+            let directory = Directory::new(order);
+            assert_eq!(directory.find(Some("u1"), None, None), Some(&told));
+            assert_eq!(directory.find(None, Some("ADA@contoso.example"), None), Some(&seen));
+            assert_eq!((directory.len(), directory.iter().next()), (1, Some(&told)));
+            let keys = directory.keys_matching(|text| text.starts_with("ada@"));
+            assert_eq!(keys.into_iter().collect::<Vec<_>>(), ["ada@contoso.example", "u1"]);
+        }
+    }
 }

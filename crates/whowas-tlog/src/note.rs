@@ -153,13 +153,18 @@ impl Note {
     /// A known key did not make the signature that names it, or no known key
     /// signed.
     pub fn verify<'k>(&self, keys: &'k [VerifyingKey]) -> Result<Vec<Verified<'k>>, NoteError> {
-        let mut verified = Vec::new();
+        let mut verified: Vec<Verified<'k>> = Vec::new();
         for signature in &self.signatures {
             let named = |key: &&VerifyingKey| key.name() == signature.name && key.id() == signature.id;
             for key in keys.iter().filter(named) {
-                verified.push(signature.verify(&self.text, key).ok_or_else(|| {
-                    NoteError::InvalidSignature { name: signature.name.clone(), id: signature.id }
-                })?);
+                let one = signature.verify(&self.text, key).ok_or_else(|| NoteError::InvalidSignature {
+                    name: signature.name.clone(),
+                    id: signature.id,
+                })?;
+                // A repeated line, or a key that is listed twice, must not count twice for a quorum.
+                if !verified.iter().any(|known| known.key == one.key) {
+                    verified.push(one);
+                }
             }
         }
         if verified.is_empty() { Err(NoteError::NoKnownSigner) } else { Ok(verified) }
@@ -314,6 +319,13 @@ mod tests {
             assert_eq!(note.verify(&keys), Ok(vec![Verified { key: &keys[0], unix_seconds: None }]));
             assert_eq!(note.to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_signer_counts_once() {
+        let note = signed("a\n", [1, 1, 2]);
+        let keys = [1, 1, 2].map(|n| key(n).verifying_key().clone());
+        assert_eq!(note.verify(&keys).unwrap().len(), 2);
     }
 
     #[test]
