@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""Whole-process benchmark: import, size on disk, warm queries, HTTP ingestion, verification.
+
+    scripts/bench.py --events EVENTS.ndjson [--bin target/release/whowas] [--runs 30] [--peer]
+
+EVENTS.ndjson is what `gen.py --formats ndjson` of the comparison bench writes (flat native events).
+Prints a Markdown table. `--peer` loads the same file into SQLite (three indexes, synchronous=FULL) and
+asks it the same questions in the same run, so that what loads the machine loads both.
+Standard library only; everything runs on loopback and below a temporary folder.
+"""
+import argparse, http.client, json, os, re, shutil, sqlite3, statistics, subprocess, sys, tempfile, threading, time
+from collections import Counter
+
+ENV = "bench/production"
+
+
+def timed(function, runs):
+    function()
+    spent = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        function()
+        spent.append((time.perf_counter() - start) * 1000)
+    return statistics.median(spent), sorted(spent)[int(len(spent) * 0.95)]
+
+
+def folder_bytes(path, under=""):
+    return sum(os.path.getsize(os.path.join(d, f)) for d, _, fs in os.walk(os.path.join(path, under)) for f in fs)
+
+
+def run(binary, data, *args):
+    """-> seconds, peak resident MiB, standard output"""
+    start = time.perf_counter()
+    child = subprocess.Popen([binary, "--data", data, *args], stdout=subprocess.PIPE, text=True)
+    out = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    if os.waitstatus_to_exitcode(status) not in (0, 3):
+        sys.exit(f"whowas {' '.join(args)}: exit {os.waitstatus_to_exitcode(status)}")
+    return time.perf_counter() - start, usage.ru_maxrss / 1024, out
+
+
+class Server:
+    def __init__(self, binary, data):
+        token = run(binary, data, "token", "create", "--scope", "admin", "--json")[2]
+        self.headers = {"Authorization": "Bearer " + json.loads(token)["token"]}
+        self.child = subprocess.Popen([binary, "--data", data, "serve", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
+        self.address = re.search(r"http://([\d.:]+)", self.child.stdout.readline())[1]
+
+    def ask(self, path, connection=None):
+        connection = connection or http.client.HTTPConnection(self.address)
+        connection.request("GET", f"/api/v1/environments/{ENV}{path}", headers=self.headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            sys.exit(f"GET {path}: {answer.status} {body[:300]}")
+        return json.loads(body)
+
+    def ingest(self, batches, clients):
+        """Every batch must be acknowledged as committed. -> seconds, batch latencies in ms"""
+        queue, latencies, lock = list(batches), [], threading.Lock()
+
+        def client():
+            connection = http.client.HTTPConnection(self.address)
+            while True:
+                with lock:
+                    if not queue:
+                        return
+                    batch = queue.pop()
+                start = time.perf_counter()
+                connection.request("POST", f"/api/v1/environments/{ENV}/records", batch, self.headers | {"Content-Type": "application/x-ndjson"})
+                answer = connection.getresponse()
+                body = answer.read()
+                if answer.status == 429 or answer.status == 503:
+                    with lock:
+                        queue.append(batch)
+                    time.sleep(0.05)
+                    continue
+                if answer.status != 200:
+                    raise SystemExit(f"POST records: {answer.status} {body[:300]}")
+                with lock:
+                    latencies.append((time.perf_counter() - start) * 1000)
+
+        threads = [threading.Thread(target=client) for _ in range(clients)]
+        start = time.perf_counter()
+        [t.start() for t in threads]
+        [t.join() for t in threads]
+        return time.perf_counter() - start, sorted(latencies)
+
+    def resident_mib(self):
+        with open(f"/proc/{self.child.pid}/status") as status:
+            return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1]) / 1024
+
+    def stop(self):
+        self.child.terminate()
+        self.child.wait()
+
+
+def sqlite_peer(events, questions, runs, folder):
+    """The same file in SQLite, and what the same questions take there."""
+    path = os.path.join(folder, "peer.db")
+    db = sqlite3.connect(path)
+    db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE e (id TEXT, t TEXT, activity TEXT, outcome TEXT,"
+                     " uid TEXT, name TEXT, full TEXT, email TEXT, ip TEXT, ua TEXT, app TEXT, session TEXT)")
+    keys = "event_id occurred_at activity outcome user_id user_name display_name email src_ip user_agent app session_id".split()
+    start = time.perf_counter()
+    with open(events) as lines:
+        batch = []
+        for line in lines:
+            event = json.loads(line)
+            batch.append([event[key] for key in keys])
+            if len(batch) == 50_000:
+                db.executemany("INSERT INTO e VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", batch)
+                db.commit()
+                batch = []
+        db.executemany("INSERT INTO e VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", batch)
+        db.commit()
+    db.executescript("CREATE INDEX t ON e(t); CREATE INDEX u ON e(uid, t); CREATE INDEX i ON e(ip, t);")
+    load = time.perf_counter() - start
+    day7, end, rare, busy = questions
+    asked = {
+        "User login events, first page": lambda: db.execute("SELECT * FROM e WHERE activity='logon' AND t>=? AND t<? ORDER BY t DESC LIMIT 100", (day7, end)).fetchall()
+        + db.execute("SELECT count(*) FROM e WHERE activity='logon' AND t>=? AND t<?", (day7, end)).fetchall(),
+        "one rare user's history": lambda: db.execute("SELECT * FROM e WHERE uid=? ORDER BY t DESC LIMIT 200", (rare,)).fetchall(),
+        "one busy user's history": lambda: db.execute("SELECT * FROM e WHERE uid=? ORDER BY t DESC LIMIT 200", (busy,)).fetchall(),
+    }
+    return load, os.path.getsize(path), {name: timed(question, runs) for name, question in asked.items()}
+
+
+def look(events):
+    """Number of events, the end of the data, a rare and the busiest user."""
+    count, users, last = 0, Counter(), ""
+    pick = re.compile(r'"user_id":\s*"([^"]+)"')
+    when = re.compile(r'"occurred_at":\s*"([^"]+)"')
+    with open(events) as lines:
+        for line in lines:
+            count += 1
+            users[pick.search(line)[1]] += 1
+            last = max(last, when.search(line)[1])
+    rare = next(user for user, n in sorted(users.items()) if n == min(c for c in users.values() if c >= 3))
+    return count, last[:10], rare, users.most_common(1)[0][0]
+
+
+def main():
+    cli = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    cli.add_argument("--events", required=True)
+    cli.add_argument("--bin", default="target/release/whowas")
+    cli.add_argument("--runs", type=int, default=30)
+    cli.add_argument("--peer", action="store_true")
+    args = cli.parse_args()
+    count, last_day, rare, busy = look(args.events)
+    folder = tempfile.mkdtemp(prefix="whowas-bench-")
+    rows = []
+    try:
+        data = os.path.join(folder, "data")
+        seconds, peak, out = run(args.bin, data, "import", "--environment", ENV, "--no-raw", "--json", args.events)
+        summary = json.loads(out)
+        assert summary["recorded"] == count, summary
+        rows.append(("bulk import, NDJSON, without raw input", f"{count / seconds:,.0f} records/s, peak {peak:,.0f} MiB"))
+        rows.append(("on disk, without raw input", f"{folder_bytes(data) / count:.1f} B/record ("
+                     + ", ".join(f"{part} {folder_bytes(data, f'trails/{ENV}/{part}') / count:.1f}" for part in ("archive", "staging", "tile", "seen")) + ")"))
+        seconds, peak, _ = run(args.bin, data, "verify", data)
+        rows.append(("verify: every leaf, tile and the root", f"{count / seconds:,.0f} leaves/s, peak {peak:,.0f} MiB"))
+        server = Server(args.bin, data)
+        connection = http.client.HTTPConnection(server.address)
+        end = f"{last_day}T23:59:59.999Z"
+        from_all = "from=2000-01-01T00:00:00Z&to=2100-01-01T00:00:00Z&limit=200&query=all-events"
+        paths = {
+            "User login events, first page": f"/logins?query=user-login-events&to={end}&limit=100",
+            "one rare user's history": f"/logins?{from_all}&filter=user:{rare}",
+            "one busy user's history": f"/logins?{from_all}&filter=user:{busy}",
+        }
+        ours = {name: timed(lambda path=path: server.ask(path, connection), args.runs) for name, path in paths.items()}
+        total = server.ask(paths["User login events, first page"], connection)["total"]
+        rows.append(("memory while serving, after the queries", f"{server.resident_mib():,.0f} MiB"))
+        batches = []
+        for at in range(0, 200_000, 1000):
+            batches.append("".join(json.dumps({"native_id": f"http-{n}", "occurred_at": end, "activity": "logon", "status": "success", "user": {"uid": f"u{n % 5000}", "name": f"user{n % 5000}@contoso.example"}, "src_endpoint": {"ip": f"10.0.{n % 250}.1"}, "service": {"name": "erp"}}) + "\n" for n in range(at, at + 1000)).encode())
+        seconds, latencies = server.ingest(batches, 8)
+        rows.append(("acknowledged over HTTP, batches of 1,000, 8 clients", f"{len(batches) * 1000 / seconds:,.0f} records/s, batch p50 {latencies[len(latencies) // 2]:.0f} ms, p99 {latencies[int(len(latencies) * 0.99)]:.0f} ms"))
+        single = [json.dumps({"native_id": f"single-{n}", "occurred_at": end, "activity": "logon", "status": "success", "user": {"uid": "u"}}).encode() for n in range(5000)]
+        seconds, latencies = server.ingest(single, 64)
+        rows.append(("acknowledged over HTTP, one record a request, 64 clients", f"{len(single) / seconds:,.0f} requests/s, p50 {latencies[len(latencies) // 2]:.0f} ms, p99 {latencies[int(len(latencies) * 0.99)]:.0f} ms"))
+        server.stop()
+        peer = {}
+        if args.peer:
+            from datetime import date, timedelta
+            day7 = (date.fromisoformat(last_day) - timedelta(days=6)).isoformat()
+            load, size, peer = sqlite_peer(args.events, (day7, end, rare, busy), args.runs, folder)
+            rows.append(("peer: SQLite load, three indexes", f"{count / load:,.0f} records/s, {size / count:.0f} B/record"))
+        print(f"{count:,} records; User login events of 7 days: {total:,}\n\n| what | measured |\n|---|---|")
+        for name, text in rows:
+            print(f"| {name} | {text} |")
+        for name, (median, p95) in ours.items():
+            beside = f"; SQLite {peer[name][0]:.1f} / {peer[name][1]:.1f}, ratio {median / peer[name][0]:.1f}" if name in peer else ""
+            print(f"| {name}, warm, over HTTP | {median:.1f} ms median, {p95:.1f} ms p95{beside} |")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
