@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read},
     pin::Pin,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -64,11 +65,20 @@ pub(crate) struct BodyReader {
     current: Bytes,
     rest: BodyDataStream,
     handle: Handle,
+    failure: Failure,
 }
+
+/// Why a body ended before its end, if it did: whoever read it may have made something else of that.
+pub(crate) type Failure = Arc<OnceLock<io::ErrorKind>>;
 
 impl BodyReader {
     pub(crate) fn new(beginning: Bytes, rest: BodyDataStream) -> Self {
-        Self { current: beginning, rest, handle: Handle::current() }
+        Self { current: beginning, rest, handle: Handle::current(), failure: Failure::default() }
+    }
+
+    /// Knows later why the body failed.
+    pub(crate) fn failure(&self) -> Failure {
+        self.failure.clone()
     }
 }
 
@@ -78,7 +88,11 @@ impl Read for BodyReader {
             match self.handle.block_on(self.rest.next()) {
                 None => return Ok(0),
                 Some(Ok(chunk)) => self.current = chunk,
-                Some(Err(error)) => return Err(to_io(error)),
+                Some(Err(error)) => {
+                    let error = to_io(error);
+                    let _ = self.failure.set(error.kind());
+                    return Err(error);
+                }
             }
         }
         let bytes = self.current.remaining().min(out.len());

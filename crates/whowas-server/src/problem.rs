@@ -25,11 +25,10 @@ use hyper::{
 };
 use serde_json::json;
 use whowas_collect::ImportError;
-use whowas_format::ReadError;
 use whowas_query::{FilterError, QueryError};
 use whowas_store::{ErrorKind, StoreError};
 
-use crate::{app::App, console::Frame};
+use crate::{app::App, body::Failure, console::Frame};
 
 /// What went wrong with a request.
 #[derive(Clone, Debug)]
@@ -73,11 +72,19 @@ impl Problem {
     }
 
     /// The request's body did not come as announced.
-    pub(crate) fn of_body(error: &io::Error) -> Self {
-        if error.kind() == io::ErrorKind::TimedOut {
+    pub(crate) fn of_body(failure: io::ErrorKind) -> Self {
+        if failure == io::ErrorKind::TimedOut {
             Self::new(StatusCode::REQUEST_TIMEOUT, "the body stopped coming")
         } else {
             Self::invalid("the body ended before its end")
+        }
+    }
+
+    /// An import of the request's body failed.
+    pub(crate) fn of_import(error: ImportError, body: &Failure) -> Self {
+        match body.get() {
+            Some(failure) => Self::of_body(*failure),
+            None => error.into(),
         }
     }
 
@@ -148,8 +155,6 @@ impl From<ImportError> for Problem {
     fn from(error: ImportError) -> Self {
         match error {
             ImportError::Store(error) => error.into(),
-            // The input is the request's body.
-            ImportError::Read { error: ReadError::Io(error), .. } => Self::of_body(&error),
             other => Self::from_kind(other.kind(), &other.to_string()),
         }
     }

@@ -62,7 +62,9 @@ pub(crate) async fn create(
     };
     let file = if params.file.is_empty() { "POST imports" } else { &params.file };
     let reader = BodyReader::new(Bytes::new(), body.into_data_stream());
-    let summaries = import(&permit.trail, app.control(), reader, file, options).await?;
+    let failure = reader.failure();
+    let imported = import(&permit.trail, app.control(), reader, file, options).await;
+    let summaries = imported.map_err(|error| Problem::of_import(error, &failure))?;
     let recorded: u64 = summaries.iter().map(|summary| summary.recorded).sum();
     Access::new("import")
         .with("recorded", recorded)

@@ -89,7 +89,7 @@ pub(crate) async fn append(
         match stream.next().await {
             None => break true,
             Some(Ok(chunk)) => beginning.extend_from_slice(&chunk),
-            Some(Err(error)) => return Err(Problem::of_body(&to_io(error))),
+            Some(Err(error)) => return Err(Problem::of_body(to_io(error).kind())),
         }
         if beginning.len() > INLINE_BYTES_MAX {
             break false;
@@ -99,7 +99,9 @@ pub(crate) async fn append(
         import_bytes(&permit.trail, app.control(), &beginning, INPUT, &options).await?
     } else {
         let reader = BodyReader::new(beginning.freeze(), stream);
-        import(&permit.trail, app.control(), reader, INPUT, options).await?
+        let failure = reader.failure();
+        let imported = import(&permit.trail, app.control(), reader, INPUT, options).await;
+        imported.map_err(|error| Problem::of_import(error, &failure))?
     };
     Ok(Json(acknowledge(&summaries)))
 }

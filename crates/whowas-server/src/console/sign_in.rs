@@ -33,13 +33,12 @@ struct SignInPage<'a> {
     frame: Frame,
     code: &'a str,
     minutes: i64,
-    is_refused: bool,
 }
 
 /// Opening the link does not use it up: programs that look at links in advance must not.
 pub(crate) async fn page(Params(param): Params<CodeParam>) -> Result<Html<String>, Problem> {
     let frame = Frame { is_signed_in: false };
-    html(&SignInPage { frame, code: &param.code, minutes: LINK_MINUTES, is_refused: false })
+    html(&SignInPage { frame, code: &param.code, minutes: LINK_MINUTES })
 }
 
 /// Uses the link up and begins a session.
@@ -50,9 +49,9 @@ pub(crate) async fn sign_in(
     let now = app.now();
     // Exactly one caller is told `true`, however many try at once.
     if !app.control().end_session(SessionKind::Link, &secret::hash(&form.code), now).await? {
-        let frame = Frame { is_signed_in: false };
-        let page = SignInPage { frame, code: "", minutes: LINK_MINUTES, is_refused: true };
-        return Ok((hyper::StatusCode::FORBIDDEN, html(&page)?).into_response());
+        return Err(Problem::denied(
+            "this link was used already, has expired, or is not one of ours; open a new one",
+        ));
     }
     let (session, hash) = secret::new_secret()?;
     let expires_at = now.saturating_add_ms(SESSION_HOURS * 3_600_000);

@@ -1,0 +1,19 @@
+//! Integration tests of the server: real connections on loopback, and a client that shows every byte.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+#[path = "it/auth.rs"]
+mod auth;
+#[path = "it/client.rs"]
+mod client;
+#[path = "it/connections.rs"]
+mod connections;
+#[path = "it/console.rs"]
+mod console;
+#[path = "it/imports.rs"]
+mod imports;
+#[path = "it/openapi.rs"]
+mod openapi;
+#[path = "it/records.rs"]
+mod records;
+#[path = "it/world.rs"]
+mod world;
