@@ -130,7 +130,12 @@ impl Server {
     /// The address to open in a browser.
     pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.address)
+        let address = self.address;
+        if address.ip().is_unspecified() {
+            // It stands for every address of this machine; a browser needs one.
+            return format!("{scheme}://localhost:{}", address.port());
+        }
+        format!("{scheme}://{address}")
     }
 
     /// A link that signs the administrator in, once, within a quarter of an hour.

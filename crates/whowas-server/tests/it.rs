@@ -15,5 +15,7 @@ mod imports;
 mod openapi;
 #[path = "it/records.rs"]
 mod records;
+#[path = "it/tls.rs"]
+mod tls;
 #[path = "it/world.rs"]
 mod world;

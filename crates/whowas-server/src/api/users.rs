@@ -22,7 +22,7 @@ pub(crate) struct UserParams {
     pub(crate) filter: String,
     #[serde(default)]
     limit: Option<usize>,
-    /// The id after which the page begins.
+    /// The id of the last person that was shown.
     #[serde(default)]
     page: String,
 }
@@ -42,7 +42,7 @@ pub(crate) struct UserRow {
     pub(crate) attributes: Value,
 }
 
-/// One page of people, by id.
+/// One page of people, by login name.
 #[derive(Debug, Serialize)]
 pub(crate) struct UserPage {
     pub(crate) users: Vec<UserRow>,
@@ -62,7 +62,7 @@ pub(crate) async fn list(
     Ok(Json(page))
 }
 
-/// The people whom the filter means, in the order of their ids.
+/// The people whom the filter means, in the order of their login names.
 pub(crate) fn page(directory: &Directory, params: &UserParams) -> UserPage {
     let needle = params.filter.trim().to_lowercase();
     let fits = |person: &&Person| {
@@ -71,10 +71,13 @@ pub(crate) fn page(directory: &Directory, params: &UserParams) -> UserPage {
         needle.is_empty() || texts.any(|text| text.to_lowercase().contains(&needle))
     };
     let mut found: Vec<&Person> = directory.iter().filter(fits).collect();
-    found.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    found.sort_by_cached_key(|person| {
+        (person.name.as_ref().map(|name| name.to_lowercase()), person.id.clone())
+    });
     let limit = params.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
     let total = found.len() as u64;
-    let mut rest = found.into_iter().skip_while(|person| !params.page.is_empty() && person.id <= params.page);
+    let shown = found.iter().position(|person| person.id == params.page).map_or(0, |last| last + 1);
+    let mut rest = found.into_iter().skip(shown);
     let users: Vec<UserRow> = rest.by_ref().take(limit).map(row).collect();
     let next = rest.next().and(users.last()).map(|last| last.id.clone());
     UserPage { users, next, total }

@@ -21,7 +21,6 @@ use crate::{
 struct PersonRow {
     id: String,
     name: String,
-    full_name: String,
     email: String,
     uid: String,
     since: String,
@@ -67,9 +66,8 @@ fn row(name: &EnvironmentName, person: UserRow) -> PersonRow {
     );
     PersonRow {
         href,
-        id: person.id,
-        name: person.name.unwrap_or_default(),
-        full_name: person.full_name.unwrap_or_default(),
+        id: person.name.unwrap_or(person.id),
+        name: person.full_name.unwrap_or_default(),
         email: person.email_addr.unwrap_or_default(),
         uid: person.uid.unwrap_or_default(),
         since: person.since.map(show).unwrap_or_default(),
