@@ -39,7 +39,7 @@ const TRANSACTION_APP: &str = "whowas-archived-to";
 /// compress worse.
 const PAGE_ROWS: usize = 2048;
 /// Rows of one row group, and so of one file.
-pub(crate) const FILE_ROWS_MAX: usize = 1024 * 1024;
+pub(crate) const FILE_ROWS_MAX: usize = 512 * 1024;
 /// Files of at most this many rows are merged by compaction.
 const SMALL_FILE_ROWS: u64 = FILE_ROWS_MAX as u64 / 2;
 /// So many small neighbours are worth a merge.

@@ -105,7 +105,7 @@ impl Opening {
     }
 
     /// The committed records that are not archived, and nothing else in the staging folder.
-    async fn tail(&self, archived_to: u64, size: u64) -> Result<Vec<TailBatch>, StoreError> {
+    async fn tail(&self, archived_to: u64, size: u64) -> Result<Vec<Arc<TailBatch>>, StoreError> {
         let mut tail = Vec::new();
         let mut at = archived_to;
         for span in self.objects.spans().await? {
@@ -118,7 +118,7 @@ impl Opening {
                 break;
             }
             let batch = staging::decode(span, &self.objects.get_span(span).await?)?;
-            tail.push(TailBatch { span, batch });
+            tail.push(Arc::new(TailBatch { span, batch }));
             at = span.end;
         }
         if at != size {
@@ -133,7 +133,7 @@ impl Opening {
         published: &Checkpoint,
         committed: &Checkpoint,
         archive: &Archive,
-        tail: &[TailBatch],
+        tail: &[Arc<TailBatch>],
         observed: Observed,
     ) -> Result<Sequencer, StoreError> {
         let mut reader = self.objects.tile_reader();
@@ -183,7 +183,7 @@ impl Opening {
         &self,
         sequencer: &mut Sequencer,
         archive: &Archive,
-        tail: &[TailBatch],
+        tail: &[Arc<TailBatch>],
     ) -> Result<(), StoreError> {
         for file in archive.files() {
             if file.end <= sequencer.seen.size() {

@@ -2,9 +2,12 @@
 //!
 //! One task owns the sequencer and commits; everybody else holds a [`Trail`] and reads [`Snapshot`]s.
 
-use std::sync::{
-    Arc, Mutex, PoisonError, RwLock, Weak,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, RwLock, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use arrow::array::RecordBatch;
@@ -27,8 +30,12 @@ use crate::{
 pub const POOL_RECORDS_MAX: u32 = 128 * 1024;
 /// Records of one commit. Larger commits would make small callers wait for large ones.
 const COMMIT_RECORDS_MAX: usize = 32 * 1024;
-/// The tail is moved to the archive when it has so many records: about 150 MB of columns.
-pub(crate) const ARCHIVE_ROWS: u64 = 256 * 1024;
+/// The tail is moved to the archive when it has so many records: about 75 MB of columns …
+pub(crate) const ARCHIVE_ROWS: u64 = 128 * 1024;
+/// … or consists of so many commits: each is a staging object to read on opening …
+const ARCHIVE_SPANS: usize = 1024;
+/// … or nothing was committed for so long: other readers of the archive see a quiet trail's last records.
+const ARCHIVE_IDLE: Duration = Duration::from_secs(300);
 /// Above this the writer waits for the archive, so that memory stays flat under load.
 const TAIL_ROWS_MAX: u64 = ARCHIVE_ROWS * 3;
 /// When a trail is closed, a tail of so many staging objects is archived; fewer open quickly as they are.
@@ -52,7 +59,7 @@ pub struct Snapshot {
     /// The archive's files, by position.
     pub files: Vec<ArchiveFile>,
     /// Everything after them, by position.
-    pub tail: Vec<TailBatch>,
+    pub tail: Vec<Arc<TailBatch>>,
     /// The people.
     pub directory: Arc<Directory>,
 }
@@ -275,7 +282,7 @@ impl Trail {
 }
 
 /// How often [`Trail::settle`] looks again.
-const SETTLE_POLL: std::time::Duration = std::time::Duration::from_millis(100);
+const SETTLE_POLL: Duration = Duration::from_millis(100);
 
 struct Writer {
     shared: Arc<Shared>,
@@ -375,7 +382,7 @@ impl Writer {
         self.shared.update(|snapshot| {
             snapshot.size = size;
             snapshot.checkpoint = checkpoint;
-            snapshot.tail.push(TailBatch { span, batch });
+            snapshot.tail.push(Arc::new(TailBatch { span, batch }));
             if !people.is_empty() {
                 let directory = Arc::make_mut(&mut snapshot.directory);
                 people.into_iter().for_each(|person| directory.insert(person));
@@ -407,11 +414,12 @@ pub(crate) async fn apply(
 async fn archive_in_background(shared: Arc<Shared>, mut archive: Archive, clock: Arc<dyn Clock>) -> Archive {
     let mut garbage = Vec::new();
     loop {
-        shared.committed.notified().await;
+        let is_idle = tokio::time::timeout(ARCHIVE_IDLE, shared.committed.notified()).await.is_err();
         if shared.is_closing.load(Ordering::Relaxed) {
             return archive;
         }
-        let rows_min = if shared.is_settling.load(Ordering::Relaxed) { 1 } else { ARCHIVE_ROWS };
+        let is_all = is_idle || shared.is_settling.load(Ordering::Relaxed);
+        let rows_min = if is_all { 1 } else { ARCHIVE_ROWS };
         let step = archive_step(&shared, &mut archive, clock.as_ref(), &mut garbage, rows_min).await;
         if let Err(error) = step {
             shared.poison(&error);
@@ -432,7 +440,8 @@ async fn archive_step(
 ) -> Result<(), StoreError> {
     let tail = shared.snapshot().tail.clone();
     let mut rows = 0;
-    let taken: Vec<TailBatch> = tail
+    let spans = tail.len();
+    let taken: Vec<Arc<TailBatch>> = tail
         .into_iter()
         .take_while(|batch| {
             let is_room = rows < crate::archive::FILE_ROWS_MAX as u64 / 2;
@@ -440,7 +449,7 @@ async fn archive_step(
             is_room
         })
         .collect();
-    if rows >= rows_min.max(1) {
+    if rows >= rows_min.max(1) || spans >= ARCHIVE_SPANS {
         let end = taken.last().map_or(0, |last| last.span.end);
         archive.append(taken.iter().map(|one| one.batch.clone()).collect(), clock.now()).await?;
         // The Delta commit is durable: the archive has these records, and readers may take them from it.
