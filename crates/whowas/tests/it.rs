@@ -1,0 +1,16 @@
+//! The binary as its users have it: command line, HTTP, a browser, and a power switch.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+#[path = "it/cli.rs"]
+mod cli;
+#[path = "it/corpus.rs"]
+mod corpus;
+#[path = "it/evidence.rs"]
+mod evidence;
+#[path = "it/http.rs"]
+mod http;
+#[path = "it/input.rs"]
+mod input;
+#[path = "it/script.rs"]
+mod script;
