@@ -12,5 +12,7 @@ mod evidence;
 mod http;
 #[path = "it/input.rs"]
 mod input;
+#[path = "it/kill.rs"]
+mod kill;
 #[path = "it/script.rs"]
 mod script;
