@@ -1,0 +1,73 @@
+//! The original procedure in a real browser: `browser/seed.mjs` clicks, this starts it on a trail of ours.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::script::{P_E, World};
+
+/// What Debian and others call the browser, and where containers have it.
+const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+#[test]
+fn the_eight_steps_in_a_browser() {
+    let tools = match tools() {
+        Ok(tools) => tools,
+        Err(missing) => {
+            assert_ne!(env::var("CI").as_deref(), Ok("true"), "{missing}");
+            println!("skipped: {missing}");
+            return;
+        }
+    };
+    let world = World::with(&["logins-week-46.csv", "system-users.json"]);
+    world.file("busy.csv", busy_day());
+    world.run(&format!("import --environment {P_E} busy.csv")).exits(0);
+    let serving = world.serve();
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new("node")
+        .arg(here.join("tests/browser/seed.mjs"))
+        .arg(&serving.link)
+        .arg(here.join("../../target/screenshots"))
+        .arg(&tools.browser)
+        .env("NODE_PATH", &tools.modules)
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+}
+
+/// More sessions than a page shows, of people whom no directory knows.
+fn busy_day() -> String {
+    let row = |at: u32| {
+        let (hour, minute) = (6 + at / 60, at % 60);
+        format!(
+            "{at:08x}-0000-4000-8000-00000000beef,2026-11-06T{hour:02}:{minute:02}:00Z,2026-11-06T17:00:00Z\n"
+        )
+    };
+    std::iter::once("AADUserID,LoginStart,LoginEnd\n".to_owned()).chain((0..240).map(row)).collect()
+}
+
+struct Tools {
+    browser: PathBuf,
+    modules: PathBuf,
+}
+
+/// Where the browser and its driver are, or what is missing.
+fn tools() -> Result<Tools, String> {
+    if !on_path("node").is_some_and(|node| node.is_file()) {
+        return Err("node is not installed".to_owned());
+    }
+    let browser = BROWSERS.iter().find_map(|name| on_path(name)).ok_or("Chromium is not installed")?;
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/browser/node_modules");
+    let modules = env::var_os("NODE_PATH").map_or(ours, PathBuf::from);
+    if !modules.join("playwright-core").is_dir() {
+        return Err("playwright-core is not installed: scripts/test.sh does that".to_owned());
+    }
+    Ok(Tools { browser, modules })
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
+}
