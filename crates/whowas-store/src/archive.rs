@@ -20,6 +20,7 @@ use deltalake_core::{
     operations::create::CreateBuilder,
     protocol::{DeltaOperation, SaveMode},
 };
+use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use parquet::{
     arrow::ArrowWriter,
@@ -102,6 +103,20 @@ impl Archive {
         Ok(archive)
     }
 
+    /// Deletes Parquet files that the table does not name: replaced ones whose readers are gone, and those
+    /// of a commit that a crash interrupted. Only while nobody reads, so: on opening.
+    pub(crate) async fn sweep(&self) -> Result<(), StoreError> {
+        let listed: Vec<_> = self.store.list(Some(&self.location(""))).try_collect().await?;
+        for meta in listed {
+            let name = meta.location.filename().unwrap_or_default();
+            let is_ours = digest_in_name(name).is_some();
+            if is_ours && !self.files.iter().any(|file| file.path == name) {
+                self.store.delete(&meta.location).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the list of files from the Delta log.
     async fn reload(&mut self) -> Result<(), StoreError> {
         let state = self.table.snapshot()?;
@@ -170,7 +185,7 @@ impl Archive {
     }
 
     fn location(&self, path: &str) -> Path {
-        Path::from(format!("{}/archive/{path}", self.prefix))
+        Path::from(format!("{}/archive/{path}", self.prefix).trim_end_matches('/'))
     }
 
     async fn commit(

@@ -4,7 +4,7 @@
 
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
-use whowas_event::LeafWriter;
+use whowas_event::{LeafWriter, Time};
 use whowas_tlog::{
     checkpoint::Checkpoint,
     hash::{Hash, leaf_hash},
@@ -242,12 +242,15 @@ fn check_file(
     let rows = usize::try_from(file.rows).map_err(|_| StoreError::corrupt("it states too many rows"))?;
     let mut hashes: Vec<Option<Hash>> = vec![None; rows];
     let mut leaves = LeafWriter::new();
+    let mut times: Option<(Time, Time)> = None;
     for batch in decode_file(body)? {
         let keys = batch.column_by_name("user_key").cloned();
         let keys = keys.as_ref().and_then(|c| arrow::array::AsArray::as_string_opt::<i32>(c));
         let mut row = 0;
         read_records(&batch, |position, record, _| {
             let slot = position.checked_sub(file.start).and_then(|at| usize::try_from(at).ok());
+            let at = record.event.occurred_at;
+            times = times.map_or(Some((at, at)), |(min, max)| Some((min.min(at), max.max(at))));
             match slot.and_then(|at| hashes.get_mut(at)) {
                 None => reasons.push(format!("position {position} does not belong here")),
                 Some(Some(_)) => reasons.push(format!("position {position} stands here twice")),
@@ -259,6 +262,10 @@ fn check_file(
             row += 1;
             Ok(())
         })?;
+    }
+    // Searches choose files by these times: a wrong one would hide records that are all there.
+    if times != Some((file.occurred_min, file.occurred_max)) {
+        reasons.push("the archive's log states other times than the records have".to_owned());
     }
     reasons.truncate(FINDINGS_MAX);
     let Some(hashes) = hashes.into_iter().collect::<Option<Vec<Hash>>>() else {

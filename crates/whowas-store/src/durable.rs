@@ -149,3 +149,8 @@ pub(crate) fn write_file(path: &FsPath, bytes: &[u8]) -> io::Result<()> {
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
     write_durably(path, &PutPayload::from(bytes.to_vec()), serial | 1 << 63, false)
 }
+
+/// Makes the directory entry of a file durable.
+pub(crate) fn sync_parent(path: &FsPath) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |parent| open_directory(parent)?.sync_all())
+}

@@ -59,6 +59,7 @@ impl Opening {
             )));
         }
         let tail = self.tail(archive.archived_to(), committed.size).await?;
+        archive.sweep().await?;
         let people = self.control.people(&self.environment.name).await?;
         let observed = Observed::new(people.iter());
         let sequencer = self.sequencer(&published, &committed, &archive, &tail, observed).await?;

@@ -83,8 +83,9 @@ impl Store {
         let root = fs::canonicalize(root).map_err(|e| StoreError::file(root, e))?;
         let lock = lock(&root)?;
         let control_path = options.control.unwrap_or_else(|| root.join("control.db"));
+        create_private(&control_path)?;
+        // SQLite gives its write-ahead log the mode of the database.
         let control = SqliteControl::open(&control_path).await?;
-        tighten(&control_path)?;
         Ok(Self {
             root,
             objects: Arc::new(DurableLocal::new()),
@@ -237,13 +238,19 @@ fn lock(root: &FsPath) -> Result<File, StoreError> {
     Ok(file)
 }
 
-fn write_secret(path: &FsPath, text: &str) -> Result<(), StoreError> {
-    durable::write_file(path, format!("{text}\n").as_bytes()).map_err(|e| StoreError::file(path, e))?;
-    tighten(path)
+/// Creates the file empty and readable for its owner only, or makes it so.
+fn create_private(path: &FsPath) -> Result<(), StoreError> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = file.map_err(|e| StoreError::file(path, e))?;
+    file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(|e| StoreError::file(path, e))
 }
 
-/// Only the owner may read or write.
-fn tighten(path: &FsPath) -> Result<(), StoreError> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|e| StoreError::file(path, e))
+/// A secret is never on disk in a file that others can read.
+fn write_secret(path: &FsPath, text: &str) -> Result<(), StoreError> {
+    create_private(path)?;
+    let mut file = File::create(path).map_err(|e| StoreError::file(path, e))?;
+    let written = file.write_all(format!("{text}\n").as_bytes()).and_then(|()| file.sync_all());
+    written.map_err(|e| StoreError::file(path, e))?;
+    durable::sync_parent(path).map_err(|e| StoreError::file(path, e))
 }

@@ -13,7 +13,7 @@ use std::{
 use arrow::array::RecordBatch;
 use object_store::{ObjectStore, path::Path};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use whowas_event::EnvironmentName;
+use whowas_event::{EnvironmentName, admit::CLEAR_BYTES_MAX};
 use whowas_tlog::{checkpoint::Checkpoint, note::SigningKey, tile::TileId};
 
 use crate::{
@@ -229,6 +229,14 @@ impl Trail {
         let count = u32::try_from(batch.records.len()).unwrap_or(u32::MAX);
         if count > POOL_RECORDS_MAX {
             return Err(StoreError::Invalid(format!("more than {POOL_RECORDS_MAX} records in one batch")));
+        }
+        for (what, name) in [("source", &batch.source), ("format", &batch.format)] {
+            if name.is_empty() || name.len() > CLEAR_BYTES_MAX {
+                let length = name.len();
+                return Err(StoreError::Invalid(format!(
+                    "the name of a {what} has 1 to {CLEAR_BYTES_MAX} bytes, this one {length}"
+                )));
+            }
         }
         if let Some(reason) = self.poisoned() {
             return Err(StoreError::Poisoned(reason));

@@ -209,3 +209,52 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         })
         .collect()
 }
+
+/// A search chooses files by the times in the Delta log, so those are evidence too.
+#[tokio::test]
+async fn a_falsified_time_range_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, trail) = open(folder.path()).await;
+    append(&trail, (0..100).map(login).collect()).await;
+    trail.settle().await;
+    store.close().await.unwrap();
+    let log = folder.path().join("trails/contoso/production/archive/_delta_log/00000000000000000001.json");
+    let text = fs::read_to_string(&log).unwrap();
+    let max = trail.snapshot().files[0].occurred_max.to_string();
+    assert!(text.contains(&max), "{text}");
+    fs::write(&log, text.replace(&max, "2001-01-01T00:00:00.000Z")).unwrap();
+    let findings = audit(&store).await.findings;
+    assert!(findings.iter().any(|finding| finding.reason.contains("states other times")), "{findings:?}");
+}
+
+#[tokio::test]
+async fn names_of_sources_are_bounded_and_secrets_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (_store, trail) = open(folder.path()).await;
+    let batch = whowas_store::Batch { source: "x".repeat(513), format: "f".into(), ..Default::default() };
+    let error = trail.append(batch, whowas_store::WhenFull::Wait).await.unwrap_err().to_string();
+    assert_eq!(error, "the name of a source has 1 to 512 bytes, this one 513");
+    for name in ["control.db", "control.db-wal", "keys/contoso/production.key"] {
+        let mode = fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+/// What a crash between writing a Parquet file and committing it leaves is swept on opening.
+#[tokio::test]
+async fn orphans_of_the_archive_are_swept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, trail) = open(folder.path()).await;
+    append(&trail, (0..10).map(login).collect()).await;
+    trail.settle().await;
+    store.close().await.unwrap();
+    drop((store, trail));
+    let archive = folder.path().join("trails/contoso/production/archive");
+    let orphan = archive.join(format!("{:020}-{:020}-{}.parquet", 10, 20, "0".repeat(64)));
+    fs::write(&orphan, b"half a file").unwrap();
+    let (store, trail) = open(folder.path()).await;
+    assert!(!orphan.exists());
+    assert_eq!(append(&trail, vec![login(3)]).await.duplicate, 1);
+    store.close().await.unwrap();
+}
