@@ -115,8 +115,12 @@ impl Auditor {
             let current = id.and_then(|id| TileId::in_tree(id.level, id.index, size));
             match (id, current) {
                 (Some(id), Some(current)) if id.width < current.width => {
-                    let (old, new) =
-                        (self.objects.get(&id.path()).await?, self.objects.get(&current.path()).await?);
+                    let old = self.objects.get(&id.path()).await?;
+                    let mut new = self.objects.get(&current.path()).await?;
+                    if new.is_none() {
+                        // A commit that completed the tile was interrupted while it removed the partial ones.
+                        new = self.objects.get(&TileId::full(id.level, id.index).path()).await?;
+                    }
                     let is_prefix = old.zip(new).is_some_and(|(old, new)| {
                         old.len() == id.byte_len() && new.get(..old.len()) == Some(old.as_ref())
                     });

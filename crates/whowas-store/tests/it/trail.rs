@@ -109,6 +109,29 @@ async fn opening_completes_what_a_crash_left() {
     assert_eq!(audit(&store).await.findings, []);
 }
 
+/// A commit that completes a tile removes its partial ones, in any order; a crash may leave some.
+#[tokio::test]
+async fn partial_tiles_that_a_crash_left_are_compared_with_the_full_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, trail) = open(folder.path()).await;
+    append(&trail, (0..310).map(login).collect()).await;
+    let trail_folder = folder.path().join("trails/contoso/production");
+    let checkpoint = fs::read(trail_folder.join("checkpoint")).unwrap();
+    append(&trail, (310..700).map(login).collect()).await;
+    store.close().await.unwrap();
+    // As if the process had died before it published: 44 is still there, 54 of that checkpoint is gone.
+    fs::write(trail_folder.join("checkpoint"), checkpoint).unwrap();
+    let mut partial = fs::read(trail_folder.join("tile/0/001")).unwrap();
+    partial.truncate(44 * 32);
+    let path = trail_folder.join("tile/0/001.p/44");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, &partial).unwrap();
+    assert_eq!(audit(&store).await.findings, []);
+    partial[7] ^= 1;
+    fs::write(&path, &partial).unwrap();
+    assert_eq!(audit(&store).await.findings[0].place, "tile/0/001.p/44");
+}
+
 #[tokio::test]
 async fn a_control_database_older_than_the_trail_is_refused() {
     let folder = tempfile::tempdir().unwrap();
