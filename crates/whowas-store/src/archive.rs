@@ -40,7 +40,7 @@ const TRANSACTION_APP: &str = "whowas-archived-to";
 /// compress worse.
 const PAGE_ROWS: usize = 2048;
 /// Rows of one row group, and so of one file.
-pub(crate) const FILE_ROWS_MAX: usize = 512 * 1024;
+pub(crate) const FILE_ROWS_MAX: usize = 256 * 1024;
 /// Files of at most this many rows are merged by compaction.
 const SMALL_FILE_ROWS: u64 = FILE_ROWS_MAX as u64 / 2;
 /// So many small neighbours are worth a merge.
@@ -166,7 +166,7 @@ impl Archive {
     /// their staging objects may go.
     pub(crate) async fn append(&mut self, batches: Vec<RecordBatch>, now: Time) -> Result<(), StoreError> {
         let start = self.archived_to;
-        let (file, body) = tokio::task::spawn_blocking(move || encode_file(&batches, start))
+        let (file, body) = tokio::task::spawn_blocking(move || encode_file(batches, start))
             .await
             .map_err(|e| StoreError::Poisoned(e.to_string()))??;
         self.put(&file, body).await?;
@@ -248,7 +248,7 @@ impl Archive {
             let body = self.store.get(&self.location(&file.path)).await?.bytes().await?;
             batches.extend(decode_file(body)?);
         }
-        let (file, body) = tokio::task::spawn_blocking(move || encode_file(&batches, start))
+        let (file, body) = tokio::task::spawn_blocking(move || encode_file(batches, start))
             .await
             .map_err(|e| StoreError::Poisoned(e.to_string()))??;
         self.put(&file, body).await?;
@@ -278,8 +278,10 @@ pub(crate) fn decode_file(body: bytes::Bytes) -> Result<Vec<RecordBatch>, StoreE
 }
 
 /// Sorts and encodes records that cover the positions from `start` on.
-fn encode_file(batches: &[RecordBatch], start: u64) -> Result<(ArchiveFile, Vec<u8>), StoreError> {
-    let batch = concat_batches(&SCHEMA, batches)?;
+fn encode_file(batches: Vec<RecordBatch>, start: u64) -> Result<(ArchiveFile, Vec<u8>), StoreError> {
+    // Each step's input goes before the next step's output grows: at most two copies are alive.
+    let batch = concat_batches(&SCHEMA, &batches)?;
+    drop(batches);
     let batch = take_record_batch(&batch, &sort_order(&batch)?)?;
     let mut body = Vec::new();
     let mut writer =
