@@ -5,7 +5,7 @@
 //! typing errors and forgotten sessions. Somebody signs in after leaving, somebody changes the
 //! name, somebody is not seen any more, two passwords are sprayed and one is guessed at.
 //!
-//! Start at [`world`]. Who there is: `people`; what they do: `day`; what is done to them: `attacks`.
+//! Start at [`world()`]. Who there is: `people`; what they do: `day`; what is done to them: `attacks`.
 //!
 //! All addresses, domains and names are invented (RFC 5737, RFC 3849, RFC 2606).
 
