@@ -1,5 +1,6 @@
 //! One file per command; this one finds the right file.
 
+mod access;
 mod export;
 mod formats;
 mod import;

@@ -1,6 +1,7 @@
 //! What the process exits with, decided once.
 
 use whowas_collect::ImportError;
+use whowas_format::ReadError;
 use whowas_query::QueryError;
 use whowas_store::{ErrorKind, StoreError};
 
@@ -74,7 +75,13 @@ impl From<QueryError> for Failure {
 
 impl From<ImportError> for Failure {
     fn from(error: ImportError) -> Self {
-        Self::of_kind(error.kind(), error.to_string())
+        let mut message = error.to_string();
+        if matches!(&error, ImportError::Read { error: ReadError::Unrecognized(_), .. }) {
+            message.push_str(
+                "\nwhowas: `whowas formats` lists what is understood, and by what it is recognised",
+            );
+        }
+        Self::of_kind(error.kind(), message)
     }
 }
 

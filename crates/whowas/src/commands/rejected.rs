@@ -1,9 +1,13 @@
 //! `whowas rejected`: records that were refused, and a second try.
 
+use serde_json::json;
 use whowas_collect::{Delivery, ImportOptions, retry_rejected};
 use whowas_event::admit::RawData;
 
-use super::import::{format_name, read_options};
+use super::{
+    access,
+    import::{format_name, read_options},
+};
 use crate::{
     cli::{Global, Rejected},
     config,
@@ -48,6 +52,8 @@ pub(crate) async fn run(global: &Global, command: Rejected) -> Result<u8, Failur
                 read: read_options(&reading, store.clock().now())?,
             };
             let summary = retry_rejected(&trail, store.control(), &options).await?;
+            let counts = json!({"recorded": summary.recorded, "rejected": summary.rejected});
+            access::record(&trail, "rejected-retry", counts, json!({}), store.clock().now()).await?;
             store.close().await?;
             if global.json {
                 output::json_line(&summary)?;

@@ -1,10 +1,11 @@
 //! `whowas search`
 
 use serde_json::json;
-use whowas_event::{Event, Kind, Status, Time};
+use whowas_event::Time;
 use whowas_query::{Engine, Filter, LoginRequest, NamedQuery};
 use whowas_store::{Clock, Trail};
 
+use super::access;
 use crate::{
     cli::{Global, Question, Search},
     config,
@@ -67,7 +68,7 @@ fn filter_text(question: &Question) -> String {
     question.filter.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
-/// Whoever looks leaves a trace: the question, the range and the number of rows.
+/// The question, the range and the number of rows, for the trail's own record of who looked.
 pub(crate) async fn record_access(
     trail: &Trail,
     action: &str,
@@ -75,17 +76,8 @@ pub(crate) async fn record_access(
     (from, to, rows): (Time, Time, u64),
     now: Time,
 ) -> Result<(), Failure> {
-    let mut event =
-        Event { kind: Kind::Access, occurred_at: now, status: Status::Success, ..Event::default() };
-    event.user.name = Some(std::env::var("USER").unwrap_or_else(|_| "command line".to_owned()));
-    event.native_id =
-        whowas_event::NativeId::Derived(format!("{action}:{}:{}", now.as_ms(), std::process::id()));
-    let body = json!({
-        "action": action, "from": from.to_string(), "interface": "command-line", "query": question.query,
-        "rows": rows, "to": to.to_string(),
-    });
+    let body = json!({"from": from.to_string(), "query": question.query, "rows": rows, "to": to.to_string()});
     let filter = filter_text(question);
     let personal = if filter.is_empty() { json!({}) } else { json!({"filter": filter}) };
-    whowas_collect::note(trail, event, (body, personal), now).await?;
-    Ok(())
+    access::record(trail, action, body, personal, now).await
 }

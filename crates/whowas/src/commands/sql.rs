@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use futures::StreamExt;
 use serde_json::json;
-use whowas_event::{Event, Kind, NativeId, Status};
 use whowas_query::Engine;
 
+use super::access;
 use crate::{
     cli::{Global, Sql},
     config,
@@ -46,12 +46,7 @@ pub(crate) async fn run(global: &Global, args: Sql) -> Result<u8, Failure> {
         writeln!(out, "{table}")?;
     }
     let now = store.clock().now();
-    let mut event =
-        Event { kind: Kind::Access, occurred_at: now, status: Status::Success, ..Event::default() };
-    event.user.name = Some(std::env::var("USER").unwrap_or_else(|_| "command line".to_owned()));
-    event.native_id = NativeId::Derived(format!("sql:{}:{}", now.as_ms(), std::process::id()));
-    let body = json!({"action": "sql", "interface": "command-line", "rows": rows});
-    whowas_collect::note(&trail, event, (body, json!({"statement": args.statement})), now).await?;
+    access::record(&trail, "sql", json!({"rows": rows}), json!({"statement": args.statement}), now).await?;
     store.close().await?;
     Ok(DONE)
 }

@@ -1,9 +1,10 @@
 //! `whowas users`: the directory.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use whowas_event::EnvironmentName;
 use whowas_store::{Person, Snapshot};
 
+use super::access;
 use crate::{
     cli::{Global, Users},
     config,
@@ -15,11 +16,11 @@ pub(crate) async fn run(global: &Global, command: Users) -> Result<u8, Failure> 
     match command {
         Users::Import(args) => super::import::run(global, args).await,
         Users::List { environment } => {
-            let people = people(global, &environment).await?;
+            let people = people(global, &environment, json!({})).await?;
             show(global, people.directory.iter().collect())
         }
         Users::Show { environment, user } => {
-            let people = people(global, &environment).await?;
+            let people = people(global, &environment, json!({"user": user})).await?;
             let found = people.directory.find(Some(&user), Some(&user), Some(&user));
             let found = found.ok_or_else(|| {
                 Failure::not_understood(format!(
@@ -31,10 +32,16 @@ pub(crate) async fn run(global: &Global, command: Users) -> Result<u8, Failure> 
     }
 }
 
-async fn people(global: &Global, environment: &EnvironmentName) -> Result<std::sync::Arc<Snapshot>, Failure> {
+async fn people(
+    global: &Global,
+    environment: &EnvironmentName,
+    asked: Value,
+) -> Result<std::sync::Arc<Snapshot>, Failure> {
     let store = config::open(global, false).await?;
     let trail = store.trail(environment).await?;
     let snapshot = trail.snapshot();
+    let body = json!({"rows": snapshot.directory.len()});
+    access::record(&trail, "users", body, asked, store.clock().now()).await?;
     store.close().await?;
     Ok(snapshot)
 }
