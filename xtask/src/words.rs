@@ -104,7 +104,7 @@ fn is_test_file(path: &str) -> bool {
         || path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "fuzz" | "whowas-testkit"))
 }
 
-/// Whether a word that begins with a slash only goes on with another path: `frame/work/` is none of ours.
+/// Whether a word that begins with a slash only goes on with another path, as the second half of `src/lib/` does.
 fn is_inside_path(text: &str, at: usize) -> bool {
     let before = text.get(..at).and_then(|before| before.chars().next_back());
     text.get(at..).is_some_and(|here| here.starts_with('/'))

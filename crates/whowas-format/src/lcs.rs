@@ -19,17 +19,15 @@
 //!
 //! Other columns (`EventId`, `ActivityId`, `RoleInstance`, `EnvironmentId` …) go to `unmapped` of the logon.
 
-use std::io::Read;
-
 use whowas_event::{Activity, Event, Service, Status};
 
 use crate::{
-    contract::{Format, Info, Options, Problem, ReadError, ReadSummary, Sample, Sink, Yields},
+    contract::{Info, Options, Problem, ReadError, ReadSummary, Sink, Yields},
     dynamics,
     ids::{self, DerivedIds},
     strict::canonical_object,
     table::{Row, Table},
-    tabular::{self, Columns, Tabular, TimeColumn, members},
+    tabular::{self, AlwaysTable, Columns, Tabular, TimeColumn, members},
 };
 
 /// The format.
@@ -109,24 +107,7 @@ const NAME: [&str; 3] = ["username", "userid", "user"];
 const EMAIL: [&str; 4] = ["email", "useremail", "emailaddress", "userprincipalname"];
 const DURATION: [&str; 4] = ["duration", "sessionduration", "loginduration", "durationminutes"];
 
-impl Format for DynamicsLcs {
-    fn info(&self) -> &'static Info {
-        &INFO
-    }
-
-    fn recognizes(&self, sample: Sample<'_>) -> bool {
-        tabular::recognizes(self, sample)
-    }
-
-    fn read(
-        &self,
-        input: &mut dyn Read,
-        options: &Options,
-        sink: &mut Sink<'_>,
-    ) -> Result<ReadSummary, ReadError> {
-        tabular::read(self, input, options, sink)
-    }
-}
+impl AlwaysTable for DynamicsLcs {}
 
 impl Tabular for DynamicsLcs {
     fn info(&self) -> &'static Info {

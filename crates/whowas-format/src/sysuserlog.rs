@@ -22,19 +22,17 @@
 //! or is closed: the logon gets a new revision. The logon of a closed row does not change any more.
 //! 1900-01-01 is no end.
 
-use std::io::Read;
-
 use serde_json::{Map, Value};
 use whowas_event::{Activity, Event, NativeId, Status};
 
 use crate::{
-    contract::{Format, Info, Options, Problem, ReadError, ReadSummary, Sample, Sink, Yields},
+    contract::{Info, Options, Problem, ReadError, ReadSummary, Sink, Yields},
     dynamics,
     ids::{self, DerivedIds},
     instant::Instant,
     strict::canonical_object,
     table::{Row, Table},
-    tabular::{self, Columns, Tabular, TimeColumn, members, yes_no},
+    tabular::{self, AlwaysTable, Columns, Tabular, TimeColumn, members, yes_no},
 };
 
 /// The format.
@@ -69,24 +67,7 @@ const BESIDE: [(&[&str], &str, bool); 5] = [
     (&["onlinetime"], "online_time", true),
 ];
 
-impl Format for DynamicsUserLog {
-    fn info(&self) -> &'static Info {
-        &INFO
-    }
-
-    fn recognizes(&self, sample: Sample<'_>) -> bool {
-        tabular::recognizes(self, sample)
-    }
-
-    fn read(
-        &self,
-        input: &mut dyn Read,
-        options: &Options,
-        sink: &mut Sink<'_>,
-    ) -> Result<ReadSummary, ReadError> {
-        tabular::read(self, input, options, sink)
-    }
-}
+impl AlwaysTable for DynamicsUserLog {}
 
 impl Tabular for DynamicsUserLog {
     fn info(&self) -> &'static Info {

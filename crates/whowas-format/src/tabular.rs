@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use whowas_event::{Draft, Event};
 
 use crate::{
-    contract::{Info, Item, Options, Problem, ReadError, ReadSummary, Sample, Sink},
+    contract::{Format, Info, Item, Options, Problem, ReadError, ReadSummary, Sample, Sink},
     dates::{self, DateError},
     instant::Instant,
     jsonstream,
@@ -30,6 +30,28 @@ pub(crate) trait Tabular: Sync {
         options: &Options,
         sink: &mut Sink<'_>,
     ) -> Result<ReadSummary, ReadError>;
+}
+
+/// A format that comes as a table and in no other shape: being [`Tabular`] is all there is to it.
+pub(crate) trait AlwaysTable: Tabular {}
+
+impl<T: AlwaysTable> Format for T {
+    fn info(&self) -> &'static Info {
+        Tabular::info(self)
+    }
+
+    fn recognizes(&self, sample: Sample<'_>) -> bool {
+        recognizes(self, sample)
+    }
+
+    fn read(
+        &self,
+        input: &mut dyn Read,
+        options: &Options,
+        sink: &mut Sink<'_>,
+    ) -> Result<ReadSummary, ReadError> {
+        read(self, input, options, sink)
+    }
 }
 
 /// Whether a sample begins with a header that the format knows.

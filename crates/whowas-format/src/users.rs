@@ -22,7 +22,7 @@ use crate::{
     person::{Person, Word},
     strict::Strict,
     table::Table,
-    tabular::{self, Columns, Tabular, squash},
+    tabular::{self, AlwaysTable, Columns, Tabular, squash},
 };
 
 const YIELDS: Yields = Yields { start: false, end: false, failure: false, identity: true };
@@ -228,24 +228,7 @@ impl Format for GraphUsers {
     }
 }
 
-impl Format for UsersCsv {
-    fn info(&self) -> &'static Info {
-        &USERS_CSV
-    }
-
-    fn recognizes(&self, sample: Sample<'_>) -> bool {
-        tabular::recognizes(self, sample)
-    }
-
-    fn read(
-        &self,
-        input: &mut dyn Read,
-        options: &Options,
-        sink: &mut Sink<'_>,
-    ) -> Result<ReadSummary, ReadError> {
-        tabular::read(self, input, options, sink)
-    }
-}
+impl AlwaysTable for UsersCsv {}
 
 impl Tabular for UsersCsv {
     fn info(&self) -> &'static Info {

@@ -147,7 +147,7 @@ impl Sender {
             let Ok(answer) = client.post(&records_path(), &body(&batch)) else { return };
             match answer.status {
                 200 => {}
-                // Refused for now, and not half taken: it is sent again after the restart.
+                // Refused as a whole, nothing of it taken: it is sent again after the restart.
                 429 | 503 => return,
                 status => panic!("{status}: {}", answer.body),
             }
