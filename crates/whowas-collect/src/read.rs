@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs::File, io::Read};
 
 use whowas_event::{
     Admitted, Draft, Time,
-    admit::{RawData, admit},
+    admit::{RawData, admit, admit_or_return},
 };
 use whowas_format::{
     FileReport, FileStart, Item, Problem, ReadError, Sample, Stop, read_each, table::Header,
@@ -137,10 +137,8 @@ impl<'a, 's> Reader<'a, 's> {
     }
 
     fn draft(&mut self, draft: Draft) -> Result<(), Stop> {
-        // A copy, because the admission takes the draft and a refused one is kept with its bytes.
-        let raw = draft.raw.clone();
         let at = draft.event.occurred_at;
-        match admit(draft, self.options.raw) {
+        match admit_or_return(draft, self.options.raw) {
             Ok(admitted) => {
                 if let Some(tally) = self.tallies.last_mut() {
                     tally.first = Some(tally.first.map_or(at, |first| first.min(at)));
@@ -153,7 +151,7 @@ impl<'a, 's> Reader<'a, 's> {
                 }
                 Ok(())
             }
-            Err(rejection) => {
+            Err((rejection, raw)) => {
                 let record = self.tallies.last().map_or(0, |tally| tally.items);
                 self.reject(record, None, rejection.to_string(), &raw)
             }

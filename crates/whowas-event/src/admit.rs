@@ -73,12 +73,18 @@ pub enum RawData {
 
 /// Normalizes a draft, or says why it cannot be a record.
 pub fn admit(draft: Draft, raw_data: RawData) -> Result<Admitted, Rejection> {
+    admit_or_return(draft, raw_data).map_err(|(rejection, _raw)| rejection)
+}
+
+/// The same for those who keep what is refused: its bytes come back with the reason.
+pub fn admit_or_return(draft: Draft, raw_data: RawData) -> Result<Admitted, (Rejection, Vec<u8>)> {
     let Draft { mut event, raw } = draft;
-    normalize(&mut event);
-    check(&mut event)?;
     let kept = raw_data == RawData::Kept && !raw.is_empty();
-    if kept {
-        limit("raw_data", raw.len(), RAW_BYTES_MAX)?;
+    normalize(&mut event);
+    let checked =
+        check(&mut event).and_then(|()| limit("raw_data", if kept { raw.len() } else { 0 }, RAW_BYTES_MAX));
+    if let Err(rejection) = checked {
+        return Err((rejection, raw));
     }
     let raw_data_hash = kept.then(|| Sha256::digest(&raw).into());
     Ok(Admitted { event, raw: if kept { raw } else { Vec::new() }, raw_data_hash })

@@ -15,6 +15,9 @@ use crate::{Kind, NativeId, Personal, Record, Salt, Time, jcs};
 /// Version of the leaf format, stated in every leaf as `whowas`.
 pub const FORMAT_VERSION: i64 = 1;
 
+/// Length of a salt of 16 bytes in base64url.
+const SALT_CHARACTERS: usize = 22;
+
 /// The base64url text of a SHA-256 digest.
 pub type DigestText = [u8; 43];
 
@@ -90,11 +93,7 @@ impl LeafWriter {
     fn disclose(&mut self, record: &Record, field: Personal) -> bool {
         self.json.clear();
         self.json.extend_from_slice(b"[\"");
-        let mut salt = [0_u8; 22];
-        URL_SAFE_NO_PAD
-            .encode_slice(field_salt(&record.salt, field), &mut salt)
-            .expect("16 bytes are 22 characters of base64");
-        self.json.extend_from_slice(&salt);
+        self.json.extend_from_slice(&[0; SALT_CHARACTERS]);
         self.json.extend_from_slice(b"\",\"");
         self.json.extend_from_slice(field.name().as_bytes());
         self.json.extend_from_slice(b"\",");
@@ -102,6 +101,12 @@ impl LeafWriter {
             return false;
         }
         self.json.push(b']');
+        // Last, because most records lack most fields, and a salt costs a digest.
+        let slot =
+            self.json.get_mut(2..2 + SALT_CHARACTERS).expect("the place of the salt was written above");
+        URL_SAFE_NO_PAD
+            .encode_slice(field_salt(&record.salt, field), slot)
+            .expect("16 bytes are 22 characters of base64");
         self.text.resize(self.json.len().div_ceil(3) * 4, 0);
         let length = URL_SAFE_NO_PAD
             .encode_slice(&self.json, &mut self.text)
