@@ -1,16 +1,11 @@
 //! The archive: every record that left the tail, in Parquet files of a Delta table.
 //!
-//! Any Delta reader can use it. A file covers a stretch of positions and is sorted by `user_key`, then by
-//! time: one person's history is one run of a few pages, and the pages' statistics find it. Files are
-//! small when they come from the tail; [`Archive::compact`] merges neighbours.
+//! Any Delta reader can use it. A file covers a stretch of positions; how rows lie in it is decided in
+//! `layout.rs`. Files are small when they come from the tail; [`Archive::compact`] merges neighbours.
 
 use std::{collections::HashMap, sync::Arc};
 
-use arrow::{
-    array::{AsArray, RecordBatch, UInt32Array},
-    compute::{SortColumn, SortOptions, concat_batches, lexsort_to_indices, take_record_batch},
-    datatypes::{DataType as ArrowType, Int64Type, TimestampMicrosecondType},
-};
+use arrow::{array::RecordBatch, datatypes::DataType as ArrowType};
 use deltalake_core::{
     DeltaTable, DeltaTableBuilder,
     kernel::{
@@ -22,25 +17,17 @@ use deltalake_core::{
 };
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
-use parquet::{
-    arrow::ArrowWriter,
-    basic::{Compression, Encoding, ZstdLevel},
-    file::properties::{EnabledStatistics, WriterProperties},
-    schema::types::ColumnPath,
-};
-use sha2::{Digest, Sha256};
 use url::Url;
 use whowas_event::Time;
 
-use crate::{StoreError, columns::SCHEMA};
+use crate::{
+    StoreError,
+    columns::SCHEMA,
+    layout::{FILE_ROWS_MAX, decode_file, digest_in_name, encode_file},
+};
 
 /// The application id under which the Delta log states how far the archive reaches.
 const TRANSACTION_APP: &str = "whowas-archived-to";
-/// Rows of one page: what must be decoded to show one row. Smaller pages find single rows faster and
-/// compress worse.
-const PAGE_ROWS: usize = 2048;
-/// Rows of one row group, and so of one file.
-pub(crate) const FILE_ROWS_MAX: usize = 256 * 1024;
 /// Files of at most this many rows are merged by compaction.
 const SMALL_FILE_ROWS: u64 = FILE_ROWS_MAX as u64 / 2;
 /// So many small neighbours are worth a merge.
@@ -166,7 +153,7 @@ impl Archive {
     /// their staging objects may go.
     pub(crate) async fn append(&mut self, batches: Vec<RecordBatch>, now: Time) -> Result<(), StoreError> {
         let start = self.archived_to;
-        let (file, body) = tokio::task::spawn_blocking(move || encode_file(batches, start))
+        let (file, body) = tokio::task::spawn_blocking(move || encode_file(&batches, start))
             .await
             .map_err(|e| StoreError::Poisoned(e.to_string()))??;
         self.put(&file, body).await?;
@@ -248,7 +235,7 @@ impl Archive {
             let body = self.store.get(&self.location(&file.path)).await?.bytes().await?;
             batches.extend(decode_file(body)?);
         }
-        let (file, body) = tokio::task::spawn_blocking(move || encode_file(batches, start))
+        let (file, body) = tokio::task::spawn_blocking(move || encode_file(&batches, start))
             .await
             .map_err(|e| StoreError::Poisoned(e.to_string()))??;
         self.put(&file, body).await?;
@@ -267,122 +254,6 @@ impl Archive {
         self.commit(actions, end, operation).await?;
         Ok(old.iter().map(|file| self.location(&file.path)).collect())
     }
-}
-
-/// The batches of one Parquet file.
-pub(crate) fn decode_file(body: bytes::Bytes) -> Result<Vec<RecordBatch>, StoreError> {
-    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(body)?
-        .with_batch_size(8192)
-        .build()?;
-    Ok(reader.collect::<Result<Vec<_>, _>>()?)
-}
-
-/// Sorts and encodes records that cover the positions from `start` on.
-fn encode_file(batches: Vec<RecordBatch>, start: u64) -> Result<(ArchiveFile, Vec<u8>), StoreError> {
-    // Each step's input goes before the next step's output grows: at most two copies are alive.
-    let batch = concat_batches(&SCHEMA, &batches)?;
-    drop(batches);
-    let batch = take_record_batch(&batch, &sort_order(&batch)?)?;
-    let mut body = Vec::new();
-    let mut writer =
-        ArrowWriter::try_new(&mut body, batch.schema(), Some(writer_properties(batch.num_rows())))?;
-    writer.write(&batch)?;
-    writer.close()?;
-    let times =
-        batch.column_by_name("occurred_at").and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
-    let positions = batch.column_by_name("position").and_then(|c| c.as_primitive_opt::<Int64Type>());
-    let (Some(times), Some(positions)) = (times, positions) else {
-        return Err(StoreError::corrupt("a batch lacks its times or positions"));
-    };
-    let rows = batch.num_rows() as u64;
-    let in_range =
-        positions.values().iter().all(|&p| u64::try_from(p).is_ok_and(|p| p >= start && p < start + rows));
-    if !in_range {
-        return Err(StoreError::corrupt(format!("a batch for positions from {start} has others")));
-    }
-    let instant = |micros: Option<i64>| {
-        Time::from_ms(micros.unwrap_or(0) / 1000).map_err(|_| StoreError::corrupt("a time is out of range"))
-    };
-    let sha256 = hex::encode(Sha256::digest(&body));
-    let file = ArchiveFile {
-        path: format!("{start:020}-{:020}-{sha256}.parquet", start + rows),
-        bytes: body.len() as u64,
-        rows,
-        start,
-        end: start + rows,
-        occurred_min: instant(arrow::compute::min(times))?,
-        occurred_max: instant(arrow::compute::max(times))?,
-        sha256,
-    };
-    Ok((file, body))
-}
-
-/// The digest that ends the name of an archive file.
-fn digest_in_name(path: &str) -> Option<&str> {
-    path.strip_suffix(".parquet")?.rsplit_once('-').map(|(_, digest)| digest)
-}
-
-/// By person, then newest first.
-fn sort_order(batch: &RecordBatch) -> Result<UInt32Array, StoreError> {
-    let column = |name: &str, descending: bool| SortColumn {
-        values: batch.column_by_name(name).cloned().unwrap_or_else(|| batch.column(0).clone()),
-        options: Some(SortOptions { descending, nulls_first: true }),
-    };
-    Ok(lexsort_to_indices(&[column("user_key", false), column("occurred_at", true)], None)?)
-}
-
-/// Columns with few distinct values, for which a dictionary pays. The others repeat within one person's
-/// run, where zstd finds the repetition, and a dictionary of them would have to be decoded for every row.
-const DICTIONARY_COLUMNS: [&str; 17] = [
-    "kind",
-    "source",
-    "format",
-    "activity",
-    "status",
-    "status_code",
-    "user_domain",
-    "src_country",
-    "src_region",
-    "src_city",
-    "device_os",
-    "service_name",
-    "service_uid",
-    "auth_protocol",
-    "logon_type",
-    "recorded_at",
-    "received_at",
-];
-/// Columns by which pages are chosen.
-const INDEXED_COLUMNS: [&str; 5] = ["user_key", "occurred_at", "position", "src_ip", "session_uid"];
-
-fn writer_properties(rows: usize) -> WriterProperties {
-    let mut builder = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a level of zstd")))
-        .set_dictionary_enabled(false)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(PAGE_ROWS)
-        .set_max_row_group_row_count(Some(FILE_ROWS_MAX))
-        .set_created_by("whowas".to_owned());
-    for name in DICTIONARY_COLUMNS {
-        builder = builder.set_column_dictionary_enabled(ColumnPath::from(name), true);
-    }
-    for name in INDEXED_COLUMNS {
-        builder = builder.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Page);
-    }
-    for name in ["occurred_at", "position"] {
-        builder = builder.set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
-    }
-    for name in ["src_ip", "session_uid", "native_id"] {
-        let distinct = rows.div_ceil(2).max(1) as u64;
-        builder = builder
-            .set_column_bloom_filter_enabled(ColumnPath::from(name), true)
-            .set_column_bloom_filter_fpp(ColumnPath::from(name), 0.05)
-            .set_column_bloom_filter_max_ndv(ColumnPath::from(name), distinct);
-    }
-    // Random bytes do not compress.
-    builder = builder.set_column_compression(ColumnPath::from("salt"), Compression::UNCOMPRESSED);
-    builder.build()
 }
 
 /// The statistics of a file in the Delta log: what this program needs, under the names of the protocol.

@@ -2,7 +2,7 @@
 //!
 //! Memory is that of one archive file, whatever the size of the trail.
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 use whowas_event::{LeafWriter, Time};
 use whowas_tlog::{
@@ -15,9 +15,10 @@ use whowas_tlog::{
 
 use crate::{
     ArchiveFile, Store, StoreError,
-    archive::{Archive, decode_file},
+    archive::Archive,
     columns::{read_records, user_key},
     control::Environment,
+    layout::decode_file,
     objects::{Objects, TileReader},
     recover::leaf_hashes,
     staging,
@@ -181,18 +182,28 @@ impl Auditor {
         let url = format!("file:///{}/archive/", self.objects.prefix);
         let url = url::Url::parse(&url).map_err(|e| StoreError::Invalid(e.to_string()))?;
         let archive = Archive::open(self.objects.store.clone(), self.objects.prefix.clone(), url).await?;
-        let mut tiles = TileCompare::new(self.objects.tile_reader(), checkpoint.size);
-        for file in archive.files().to_vec() {
-            let path = format!("archive/{}", file.path);
-            let Some(body) = self.objects.get(&path).await? else {
-                self.found(&path, "the file is missing");
-                return Ok(());
-            };
-            let (checked, back) =
-                on_blocking_thread(move || (check_file(&file, body, &mut tiles), tiles)).await?;
-            tiles = back;
+        // Files are checked side by side, a core each, and taken in the order of their positions.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let checks = archive.files().iter().map(|file| {
+            let (objects, file, size) = (self.objects.clone(), file.clone(), checkpoint.size);
+            async move {
+                let path = format!("archive/{}", file.path);
+                let checked = match objects.get(&path).await {
+                    Ok(Some(body)) => {
+                        let mut tiles = TileCompare::new(objects.tile_reader(), size);
+                        on_blocking_thread(move || check_file(&file, body, &mut tiles)).await
+                    }
+                    Ok(None) => Err(StoreError::corrupt("the file is missing")),
+                    Err(error) => Err(error),
+                };
+                (path, checked.and_then(|checked| checked))
+            }
+        });
+        let mut checks = futures::stream::iter(checks.collect::<Vec<_>>()).buffered(cores);
+        while let Some((path, checked)) = checks.next().await {
             self.take(&path, checked);
         }
+        let mut tiles = TileCompare::new(self.objects.tile_reader(), checkpoint.size);
         for span in self.objects.spans().await? {
             // Committed records only; what lies beyond was never acknowledged.
             if span.start < self.frontier.size() || span.start >= environment.size {
@@ -258,9 +269,9 @@ fn check_file(
             match slot.and_then(|at| hashes.get_mut(at)) {
                 None => reasons.push(format!("position {position} does not belong here")),
                 Some(Some(_)) => reasons.push(format!("position {position} stands here twice")),
-                Some(slot) => *slot = Some(leaf_hash(leaves.leaf(&record))),
+                Some(slot) => *slot = Some(leaf_hash(leaves.leaf(record))),
             }
-            if keys.is_none_or(|keys| keys.value(row) != user_key(&record)) {
+            if keys.is_none_or(|keys| keys.value(row) != user_key(record)) {
                 reasons.push(format!("position {position}: user_key is not the user's"));
             }
             row += 1;

@@ -23,7 +23,20 @@ use crate::StoreError;
 struct Text {
     name: &'static str,
     get: fn(&Record) -> Option<&str>,
-    set: fn(&mut Record, String) -> Option<()>,
+    set: fn(&mut Record, Option<&str>) -> Option<()>,
+}
+
+/// Puts a text where another record's stood, in its memory.
+pub(crate) fn assign(slot: &mut String, text: &str) {
+    slot.clear();
+    slot.push_str(text);
+}
+
+fn assign_option(slot: &mut Option<String>, text: Option<&str>) {
+    match (slot.as_mut(), text) {
+        (Some(slot), Some(text)) => assign(slot, text),
+        (_, text) => *slot = text.map(str::to_owned),
+    }
 }
 
 macro_rules! optional {
@@ -31,7 +44,7 @@ macro_rules! optional {
         &[$(Text {
             name: $name,
             get: |r| r.event.$($path).+.as_deref(),
-            set: |r, v| { r.event.$($path).+ = Some(v); Some(()) },
+            set: |r, v| { assign_option(&mut r.event.$($path).+, v); Some(()) },
         }),+]
     };
 }
@@ -41,13 +54,13 @@ static REQUIRED: &[Text] = &[
     Text {
         name: "kind",
         get: |r| Some(r.event.kind.as_str()),
-        set: |r, v| Kind::from_word(&v).map(|kind| r.event.kind = kind),
+        set: |r, v| Kind::from_word(v?).map(|kind| r.event.kind = kind),
     },
     Text {
         name: "source",
         get: |r| Some(&r.source),
         set: |r, v| {
-            r.source = v;
+            assign(&mut r.source, v?);
             Some(())
         },
     },
@@ -55,7 +68,7 @@ static REQUIRED: &[Text] = &[
         name: "format",
         get: |r| Some(&r.format),
         set: |r, v| {
-            r.format = v;
+            assign(&mut r.format, v?);
             Some(())
         },
     },
@@ -63,19 +76,20 @@ static REQUIRED: &[Text] = &[
         name: "native_id",
         get: |r| Some(r.event.native_id.as_str()),
         set: |r, v| {
-            r.event.native_id = NativeId::Given(v);
+            let (NativeId::Given(id) | NativeId::Derived(id)) = &mut r.event.native_id;
+            assign(id, v?);
             Some(())
         },
     },
     Text {
         name: "activity",
         get: |r| Some(r.event.activity.as_str()),
-        set: |r, v| Activity::from_word(&v).map(|activity| r.event.activity = activity),
+        set: |r, v| Activity::from_word(v?).map(|activity| r.event.activity = activity),
     },
     Text {
         name: "status",
         get: |r| Some(r.event.status.as_str()),
-        set: |r, v| Status::from_word(&v).map(|status| r.event.status = status),
+        set: |r, v| Status::from_word(v?).map(|status| r.event.status = status),
     },
 ];
 
@@ -177,24 +191,54 @@ pub struct BatchBuilder {
     raw_data: BinaryBuilder,
 }
 
+/// How many bytes a row takes in each column of texts, as an earlier batch had it: a batch whose memory has
+/// the right size at once is not copied while it grows.
+#[derive(Clone, Debug, Default)]
+pub struct RowBytes {
+    by_column: Vec<usize>,
+}
+
+impl RowBytes {
+    /// What the rows of `batch` take, rounded up.
+    pub fn of(batch: &RecordBatch) -> Self {
+        let rows = batch.num_rows().max(1);
+        let bytes = |column: &ArrayRef| match column.data_type() {
+            DataType::Utf8 => column.as_string::<i32>().values().len().div_ceil(rows),
+            DataType::Binary => column.as_binary::<i32>().values().len().div_ceil(rows),
+            _ => 0,
+        };
+        Self { by_column: batch.columns().iter().map(bytes).collect() }
+    }
+
+    /// Room for `rows` in a column, and an eighth more.
+    fn room(&self, column: usize, rows: usize) -> usize {
+        self.by_column.get(column).map_or(0, |bytes| rows * bytes * 9 / 8)
+    }
+}
+
 impl BatchBuilder {
-    /// An empty builder with room for `rows`.
-    pub fn with_capacity(rows: usize) -> Self {
-        let text = || StringBuilder::with_capacity(rows, rows * 16);
+    /// An empty builder with room for `rows`, of about the sizes of `row_bytes`.
+    pub fn with_capacity(rows: usize, row_bytes: &RowBytes) -> Self {
+        let text = |column| StringBuilder::with_capacity(rows, row_bytes.room(column, rows));
         let time = || TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC");
+        let (first_required, first_optional) = (1, 1 + REQUIRED.len());
+        let first_other = first_optional + OPTIONAL.len();
         Self {
-            user_key: text(),
-            required: REQUIRED.iter().map(|_| text()).collect(),
-            optional: OPTIONAL.iter().map(|_| StringBuilder::with_capacity(rows, 0)).collect(),
+            user_key: text(0),
+            required: (0..REQUIRED.len()).map(|at| text(first_required + at)).collect(),
+            optional: (0..OPTIONAL.len()).map(|at| text(first_optional + at)).collect(),
             position: Int64Builder::with_capacity(rows),
             times: [time(), time(), time()],
             revision: Int32Builder::with_capacity(rows),
             derived: BooleanBuilder::with_capacity(rows),
             src_port: Int32Builder::with_capacity(rows),
             is_mfa: BooleanBuilder::with_capacity(rows),
-            roles: StringBuilder::with_capacity(rows, 0),
+            roles: text(first_other + OTHERS.len() - 3),
             salt: BinaryBuilder::with_capacity(rows, rows * 16),
-            raw_data: BinaryBuilder::with_capacity(rows, 0),
+            raw_data: BinaryBuilder::with_capacity(
+                rows,
+                row_bytes.room(first_other + OTHERS.len() - 1, rows),
+            ),
         }
     }
 
@@ -249,21 +293,37 @@ fn roles_to_text(roles: &[String]) -> Option<String> {
     Some(jcs::canonical(&array).expect("an array of strings has a canonical form"))
 }
 
-/// Reads records back from a batch with every column of [`SCHEMA`].
+/// Reads records back from a batch with every column of [`SCHEMA`]. All are read into the same memory:
+/// verification reads millions, and an allocation for each of their texts would take as long as hashing.
 ///
 /// Whatever stands in the columns comes from disk and is not trusted: a value that no record can have is
 /// an error that names the column.
 pub fn read_records(
     batch: &RecordBatch,
-    mut each: impl FnMut(u64, Record, &[u8]) -> Result<(), StoreError>,
+    mut each: impl FnMut(u64, &Record, &[u8]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let rows = Rows::new(batch)?;
+    let mut record = empty_record();
     for row in 0..batch.num_rows() {
-        let (position, record) = rows.record(row)?;
+        let position = rows.read(row, &mut record)?;
         let raw = if rows.raw_data.is_null(row) { &[][..] } else { rows.raw_data.value(row) };
-        each(position, record, raw)?;
+        each(position, &record, raw)?;
     }
     Ok(())
+}
+
+/// A record that says nothing: memory for others.
+pub(crate) fn empty_record() -> Record {
+    Record {
+        event: Default::default(),
+        source: String::new(),
+        format: String::new(),
+        revision: 0,
+        received_at: Time::default(),
+        recorded_at: Time::default(),
+        salt: [0; 16],
+        raw_data_hash: None,
+    }
 }
 
 /// The typed columns of one batch.
@@ -311,7 +371,8 @@ impl<'a> Rows<'a> {
         })
     }
 
-    fn record(&self, row: usize) -> Result<(u64, Record), StoreError> {
+    /// Reads one row over whatever `record` was, and returns its position.
+    fn read(&self, row: usize, record: &mut Record) -> Result<u64, StoreError> {
         let position = u64::try_from(self.position.value(row))
             .map_err(|_| StoreError::corrupt("a position is negative".to_owned()))?;
         let bad = |column: &str| {
@@ -326,40 +387,30 @@ impl<'a> Rows<'a> {
                 Err(bad(name))
             }
         };
-        let mut record = Record {
-            event: Default::default(),
-            source: String::new(),
-            format: String::new(),
-            revision: u32::try_from(self.revision.value(row)).map_err(|_| bad("revision"))?,
-            received_at: time(received_at, "received_at")?,
-            recorded_at: time(recorded_at, "recorded_at")?,
-            salt: self.salt.value(row).try_into().map_err(|_| bad("salt"))?,
-            raw_data_hash: (!self.raw_data.is_null(row))
-                .then(|| Sha256::digest(self.raw_data.value(row)).into()),
-        };
-        for (column, text) in self.required.iter().zip(REQUIRED) {
-            (text.set)(&mut record, column.value(row).to_owned()).ok_or_else(|| bad(text.name))?;
-        }
-        for (column, text) in self.optional.iter().zip(OPTIONAL) {
-            if !column.is_null(row) {
-                (text.set)(&mut record, column.value(row).to_owned()).ok_or_else(|| bad(text.name))?;
-            }
+        record.revision = u32::try_from(self.revision.value(row)).map_err(|_| bad("revision"))?;
+        record.received_at = time(received_at, "received_at")?;
+        record.recorded_at = time(recorded_at, "recorded_at")?;
+        record.salt = self.salt.value(row).try_into().map_err(|_| bad("salt"))?;
+        record.raw_data_hash =
+            (!self.raw_data.is_null(row)).then(|| Sha256::digest(self.raw_data.value(row)).into());
+        let required = self.required.iter().zip(REQUIRED);
+        for (column, text) in required.chain(self.optional.iter().zip(OPTIONAL)) {
+            let value = (!column.is_null(row)).then(|| column.value(row));
+            (text.set)(record, value).ok_or_else(|| bad(text.name))?;
         }
         let event = &mut record.event;
         event.occurred_at = time(occurred_at, "occurred_at")?;
-        if self.derived.value(row)
-            && let NativeId::Given(id) = std::mem::take(&mut event.native_id)
-        {
-            event.native_id = NativeId::Derived(id);
-        }
-        if !self.src_port.is_null(row) {
-            event.src_endpoint.port =
-                Some(u16::try_from(self.src_port.value(row)).map_err(|_| bad("src_port"))?);
-        }
+        let (NativeId::Given(id) | NativeId::Derived(id)) = std::mem::take(&mut event.native_id);
+        event.native_id = if self.derived.value(row) { NativeId::Derived(id) } else { NativeId::Given(id) };
+        event.src_endpoint.port = match self.src_port.is_null(row) {
+            true => None,
+            false => Some(u16::try_from(self.src_port.value(row)).map_err(|_| bad("src_port"))?),
+        };
         event.is_mfa = (!self.is_mfa.is_null(row)).then(|| self.is_mfa.value(row));
+        event.user.roles.clear();
         if !self.roles.is_null(row) {
             event.user.roles = serde_json::from_str(self.roles.value(row)).map_err(|_| bad("user_roles"))?;
         }
-        Ok((position, record))
+        Ok(position)
     }
 }

@@ -1,4 +1,8 @@
 //! The people of one environment as the directory knows them now, found by id, login name or address.
+//!
+//! Readers hold a directory while the writer adds to it, so it is made of immutable layers that copies
+//! share: a commit adds a small one, and small ones are merged. A layer is a list of people and a sorted
+//! list of digests of their names, 16 bytes for each name.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -10,59 +14,99 @@ use whowas_event::{Event, Kind};
 
 use crate::control::Person;
 
-/// The directory of one environment. Look-ups ignore case.
+/// A layer is merged into the one below when that is not so many times larger: a directory of n people
+/// has log₄ n layers, and each person is copied as often.
+const LAYER_RATIO: usize = 4;
+
+/// The directory of one environment. Look-ups ignore case. Copies are cheap.
 ///
 /// It also holds whom sign-ins themselves named beside an id: enough to name records that have only the id,
 /// and to find everybody's records by any of their names. What a directory says goes before that.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
-    people: HashMap<String, Arc<Person>>,
-    by_uid: HashMap<String, Arc<Person>>,
-    by_name: HashMap<String, Arc<Person>>,
+    /// The oldest, and largest, first.
+    layers: Vec<Arc<Layer>>,
 }
 
 impl Directory {
     /// A directory of these people.
     pub fn new(people: impl IntoIterator<Item = Person>) -> Self {
         let mut directory = Self::default();
-        for person in people {
-            directory.insert(person);
-        }
+        directory.extend(people);
         directory
     }
 
-    /// Adds or replaces the entry with this person's id.
-    pub fn insert(&mut self, person: Person) {
-        let person = Arc::new(person);
-        let lower = |text: &Option<String>| text.as_ref().map(|text| text.to_lowercase());
-        if let Some(uid) = lower(&person.uid) {
-            set(&mut self.by_uid, uid, &person);
+    /// Adds people, or replaces the entries with their ids.
+    pub fn extend(&mut self, people: impl IntoIterator<Item = Person>) {
+        let mut layer = Layer::new(people.into_iter().map(Arc::new).collect());
+        while let Some(below) = self.layers.last()
+            && below.people.len() < layer.people.len() * LAYER_RATIO
+        {
+            layer = Layer::new(below.people.iter().chain(&layer.people).cloned().collect());
+            self.layers.pop();
         }
-        for name in [lower(&person.name), lower(&person.email_addr)].into_iter().flatten() {
-            set(&mut self.by_name, name, &person);
+        if !layer.people.is_empty() {
+            self.layers.push(Arc::new(layer));
         }
-        self.people.insert(person.id.clone(), person);
     }
 
     /// Whom a record means: by its id, else by its login name, else by its address.
     pub fn find(&self, uid: Option<&str>, name: Option<&str>, email_addr: Option<&str>) -> Option<&Person> {
-        let by_uid = uid.and_then(|uid| self.by_uid.get(&uid.to_lowercase()));
-        let by_name =
-            || [name, email_addr].into_iter().flatten().find_map(|n| self.by_name.get(&n.to_lowercase()));
-        by_uid.or_else(by_name).map(Arc::as_ref)
+        let by_uid = uid.and_then(|uid| {
+            let uid = uid.to_lowercase();
+            self.newest(&uid, |person| is_text(&person.uid, &uid))
+        });
+        let by_name = |name: &str| {
+            let name = name.to_lowercase();
+            self.newest(&name, |person| is_text(&person.name, &name) || is_text(&person.email_addr, &name))
+        };
+        by_uid.or_else(|| [name, email_addr].into_iter().flatten().find_map(by_name))
     }
 
-    /// The keys (see [`crate::columns::user_key`]) under which records of the people may lie who have an
-    /// id, login name, address or name that `fits`.
-    pub fn keys_matching(&self, fits: impl Fn(&str) -> bool) -> BTreeSet<String> {
-        let mut keys = BTreeSet::new();
-        for person in self.people.values() {
-            let texts = [&person.uid, &person.name, &person.email_addr, &person.full_name];
-            if texts.into_iter().flatten().any(|text| fits(text)) {
-                keys.extend(texts.into_iter().flatten().map(|text| text.to_lowercase()));
+    /// The newest of those whom a directory told; without any, the newest of those who were observed.
+    fn newest(&self, text: &str, is_meant: impl Fn(&Person) -> bool) -> Option<&Person> {
+        let mut observed = None;
+        for person in self.named(text).filter(|person| is_meant(person)) {
+            if !person.is_observed {
+                return Some(person);
             }
+            observed = observed.or(Some(person));
         }
-        keys
+        observed
+    }
+
+    /// People who have this text, in lower case, for a name (and perhaps a few others), the newest first.
+    fn named(&self, text: &str) -> impl Iterator<Item = &Person> {
+        self.with_digest(digest_of_text(text)).filter(|person| self.is_last_word(person))
+    }
+
+    fn with_digest(&self, digest: u64) -> impl Iterator<Item = &Person> {
+        self.layers.iter().rev().flat_map(move |layer| layer.with_digest(digest))
+    }
+
+    /// Whether no newer entry has the same id. Within a layer none has; an older layer may be behind.
+    fn is_last_word(&self, person: &Person) -> bool {
+        let last = self.with_digest(digest_of_id(&person.id)).find(|other| other.id == person.id);
+        last.is_none_or(|last| std::ptr::eq(last, person))
+    }
+
+    /// The keys (see [`crate::columns::user_key`]) under which records of the people may lie who have this
+    /// id, login name, address or name, in lower case; or, with `or_local_part`, an address that begins
+    /// with it and `@`.
+    pub fn keys_of(&self, text: &str, or_local_part: bool) -> BTreeSet<String> {
+        let is_it = |name: &str| {
+            let name = name.to_lowercase();
+            name == text || (or_local_part && name.split_once('@').is_some_and(|(local, _)| local == text))
+        };
+        let people = self.named(text).filter(|person| texts(person).any(is_it));
+        people.flat_map(keys).collect()
+    }
+
+    /// The same for the people who have an id, login name, address or name that `fits`: looks at everyone.
+    pub fn keys_matching(&self, fits: impl Fn(&str) -> bool) -> BTreeSet<String> {
+        let people = self.layers.iter().flat_map(|layer| &layer.people);
+        let found = people.filter(|person| texts(person).any(&fits) && self.is_last_word(person));
+        found.flat_map(|person| keys(person)).collect()
     }
 
     /// Everyone, in no order: each person once, as [`find`](Self::find) would answer for them.
@@ -72,7 +116,8 @@ impl Directory {
                 self.find(person.uid.as_deref(), person.name.as_deref(), person.email_addr.as_deref());
             found.is_none_or(|found| found.id == person.id)
         };
-        self.people.values().map(Arc::as_ref).filter(is_current)
+        let people = self.layers.iter().flat_map(|layer| &layer.people).map(Arc::as_ref);
+        people.filter(|person| self.is_last_word(person)).filter(is_current)
     }
 
     /// How many.
@@ -82,16 +127,73 @@ impl Directory {
 
     /// Whether nobody is known.
     pub fn is_empty(&self) -> bool {
-        self.people.is_empty()
+        self.layers.is_empty()
     }
 }
 
-/// What was observed never replaces what a directory said.
-fn set(map: &mut HashMap<String, Arc<Person>>, key: String, person: &Arc<Person>) {
-    let is_known_better = person.is_observed && map.get(&key).is_some_and(|known| !known.is_observed);
-    if !is_known_better {
-        map.insert(key, person.clone());
+/// People who became known together, or were merged; the newest last, each id once.
+#[derive(Debug)]
+struct Layer {
+    people: Vec<Arc<Person>>,
+    /// Digests of ids and names, each with the person's place in `people`; sorted.
+    names: Vec<(u64, u32)>,
+}
+
+impl Layer {
+    fn new(mut people: Vec<Arc<Person>>) -> Self {
+        let last: HashMap<&str, usize> =
+            people.iter().enumerate().map(|(at, person)| (person.id.as_str(), at)).collect();
+        if last.len() < people.len() {
+            let kept: HashSet<usize> = last.into_values().collect();
+            people =
+                people.into_iter().enumerate().filter(|(at, _)| kept.contains(at)).map(|(_, p)| p).collect();
+        }
+        let mut names = Vec::with_capacity(people.len() * 4);
+        for (at, person) in (0_u32..).zip(&people) {
+            names.push((digest_of_id(&person.id), at));
+            for text in texts(person) {
+                let text = text.to_lowercase();
+                names.push((digest_of_text(&text), at));
+                names.extend(text.split_once('@').map(|(local, _)| (digest_of_text(local), at)));
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        names.shrink_to_fit();
+        Self { people, names }
     }
+
+    fn with_digest(&self, digest: u64) -> impl Iterator<Item = &Person> {
+        let from = self.names.partition_point(|(other, _)| *other < digest);
+        let to = self.names.partition_point(|(other, _)| *other <= digest);
+        let found = self.names.get(from..to).unwrap_or_default().iter().rev();
+        found.filter_map(|(_, at)| self.people.get(usize::try_from(*at).ok()?).map(Arc::as_ref))
+    }
+}
+
+fn texts(person: &Person) -> impl Iterator<Item = &str> {
+    [&person.uid, &person.name, &person.email_addr, &person.full_name]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+}
+
+fn keys(person: &Person) -> impl Iterator<Item = String> {
+    texts(person).map(str::to_lowercase)
+}
+
+fn is_text(slot: &Option<String>, lower: &str) -> bool {
+    slot.as_ref().is_some_and(|text| text.to_lowercase() == lower)
+}
+
+/// Apart from names, which have no control characters.
+fn digest_of_id(id: &str) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(("\u{1}", id))
+}
+
+/// A collision shows one more person to whoever asks, who compares the text itself.
+fn digest_of_text(lower: &str) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(lower)
 }
 
 /// Remembers which combinations of id and names sign-ins have shown, so that each is noted once.
@@ -178,6 +280,41 @@ mod tests {
             assert_eq!((directory.len(), directory.iter().next()), (1, Some(&told)));
             let keys = directory.keys_matching(|text| text.starts_with("ada@"));
             assert_eq!(keys.into_iter().collect::<Vec<_>>(), ["ada@contoso.example", "u1"]);
+            assert_eq!(directory.keys_of("ada@contoso.example", false).len(), 2);
+            assert_eq!(directory.keys_of("ada", true).len(), 3);
+            assert_eq!(directory.keys_of("ada", false).len(), 2);
+        }
+    }
+
+    #[test]
+    fn a_directory_that_grows_by_layers_answers_like_one_that_was_made_at_once() {
+        let people: Vec<Person> = (0..300)
+            .map(|n| {
+                person(
+                    &format!("user:{}", n % 90),
+                    &format!("U{}", n % 97),
+                    &format!("name{}@x", n % 50),
+                    n % 3 == 0,
+                )
+            })
+            .collect();
+        let at_once = Directory::new(people.clone());
+        let mut grown = Directory::default();
+        let mut copies = Vec::new();
+        for few in people.chunks(7) {
+            grown.extend(few.iter().cloned());
+            copies.push((grown.clone(), grown.len()));
+        }
+        assert!(grown.layers.len() < 6, "{} layers", grown.layers.len());
+        assert!(copies.iter().all(|(copy, len)| copy.len() == *len), "a copy has changed");
+        for n in 0..100 {
+            let (uid, name) = (format!("u{n}"), format!("NAME{n}@X"));
+            assert_eq!(grown.find(Some(&uid), None, None), at_once.find(Some(&uid), None, None), "{uid}");
+            assert_eq!(grown.find(None, Some(&name), None), at_once.find(None, Some(&name), None), "{name}");
+            let local = format!("name{n}");
+            let looked_at =
+                at_once.keys_matching(|text| text.to_lowercase().split('@').next() == Some(&local));
+            assert_eq!(grown.keys_of(&local, true), looked_at, "{local}");
         }
     }
 }

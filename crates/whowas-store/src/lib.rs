@@ -14,6 +14,7 @@ pub mod control;
 mod directory;
 mod durable;
 mod error;
+mod layout;
 mod objects;
 mod recover;
 mod seen;

@@ -18,10 +18,11 @@ use whowas_tlog::{
 
 use crate::{
     Clock, StoreError,
-    archive::{Archive, decode_file},
+    archive::Archive,
     columns::read_records,
     control::{Control, Environment},
     directory::{Directory, Observed},
+    layout::decode_file,
     objects::Objects,
     seen::SeenIndex,
     sequence::Sequencer,
@@ -193,21 +194,24 @@ impl Opening {
             let path = format!("archive/{}", file.path);
             let body = self.objects.get(&path).await?;
             let body = body.ok_or_else(|| StoreError::corrupt(format!("{path} is missing")))?;
-            // The file is sorted by person; the index grows by position.
-            let mut records = Vec::new();
+            // The file is not sorted by position, and the index grows by it.
+            let mut deliveries = Vec::new();
             for batch in decode_file(body)? {
                 read_records(&batch, |position, record, _| {
-                    records.push((position, record));
+                    deliveries.push((position, sequencer.seen_of(&record.source, &record.event)));
                     Ok(())
                 })?;
             }
-            records.sort_unstable_by_key(|(position, _)| *position);
-            for (position, record) in &records {
-                sequencer.replay_seen(*position, record)?;
+            deliveries.sort_unstable();
+            for (position, seen) in deliveries {
+                sequencer.replay_seen(position, seen)?;
             }
         }
         for batch in tail {
-            read_records(&batch.batch, |position, record, _| sequencer.replay_seen(position, &record))?;
+            read_records(&batch.batch, |position, record, _| {
+                let seen = sequencer.seen_of(&record.source, &record.event);
+                sequencer.replay_seen(position, seen)
+            })?;
         }
         if sequencer.seen.size() != sequencer.size() {
             return Err(StoreError::corrupt("the index of seen records is ahead of the trail"));
@@ -254,7 +258,7 @@ pub(crate) fn leaf_hashes(span: Span, batch: &RecordBatch) -> Result<Vec<Hash>, 
         if position != span.start + hashes.len() as u64 {
             return Err(StoreError::corrupt(format!("{} has position {position} out of order", span.path())));
         }
-        hashes.push(leaf_hash(leaves.leaf(&record)));
+        hashes.push(leaf_hash(leaves.leaf(record)));
         Ok(())
     })?;
     Ok(hashes)

@@ -4,6 +4,8 @@
 //! entries are in memory; older ones in immutable sorted runs on local disk with a bloom filter each, so
 //! that memory stays flat however old the trail is. Keys are uniform (they are digests), so a run is
 //! searched by interpolation: one read finds almost every key.
+//!
+//! An entry has no position: how many deliveries there were, and what they said, is all that is asked.
 
 use std::{
     collections::HashMap,
@@ -17,13 +19,19 @@ use sha2::{Digest, Sha256};
 
 use crate::{StoreError, durable};
 
-/// Entries kept in memory before they become a run: about 16 MiB.
+/// Entries kept in memory before they become a run: about 8 MiB.
 const MEMORY_ENTRIES_MAX: usize = 256 * 1024;
 /// Neighbouring runs of like size that are merged into one: the number of runs grows with the logarithm of
 /// the trail's size, four for every factor of four.
 const RUNS_PER_TIER: usize = 4;
-const ENTRY_BYTES: usize = 24;
-/// Entries read around the place where interpolation expects a key: 4.5 KiB.
+/// Ends a run, before its checksum: files of another layout are not read as this one.
+const MAGIC: [u8; 8] = *b"whoseen2";
+/// Key and content.
+const ENTRY_BYTES: usize = 8 + CONTENT_BYTES;
+/// Bytes of a content digest that are kept. It is compared within one key only: another content passes for
+/// the same with odds of 2^-48 for each delivery that changed a record.
+const CONTENT_BYTES: usize = 6;
+/// Entries read around the place where interpolation expects a key: 2.6 KiB.
 const WINDOW_ENTRIES: u64 = 192;
 /// About 1 % of absent keys pass the filter.
 const BLOOM_BITS_PER_ENTRY: usize = 10;
@@ -35,42 +43,69 @@ const BLOOM_BLOCK_WORDS: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Seen {
     /// [`whowas_event::dedup_key`].
-    pub(crate) key: u64,
-    /// Its position in the trail.
-    pub(crate) position: u64,
-    /// [`whowas_event::content_digest`].
-    pub(crate) content: u64,
+    key: u64,
+    /// The first bytes of [`whowas_event::content_digest`].
+    content: [u8; CONTENT_BYTES],
 }
 
 impl Seen {
+    pub(crate) fn new(key: u64, content: u64) -> Self {
+        let [content @ .., _, _] = content.to_be_bytes();
+        Self { key, content }
+    }
+
     fn to_bytes(self) -> [u8; ENTRY_BYTES] {
         let mut out = [0; ENTRY_BYTES];
-        let (key, rest) = out.split_at_mut(8);
-        let (position, content) = rest.split_at_mut(8);
+        let (key, content) = out.split_at_mut(8);
         key.copy_from_slice(&self.key.to_be_bytes());
-        position.copy_from_slice(&self.position.to_be_bytes());
-        content.copy_from_slice(&self.content.to_be_bytes());
+        content.copy_from_slice(&self.content);
         out
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (key, rest) = bytes.split_first_chunk()?;
-        let (position, rest) = rest.split_first_chunk()?;
-        let content = rest.first_chunk()?;
-        Some(Self {
-            key: u64::from_be_bytes(*key),
-            position: u64::from_be_bytes(*position),
-            content: u64::from_be_bytes(*content),
-        })
+        let (key, content) = bytes.split_first_chunk()?;
+        Some(Self { key: u64::from_be_bytes(*key), content: *content.first_chunk()? })
     }
 }
+
+/// What the index knows about a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Earlier {
+    /// How often a record with its native id was recorded.
+    pub(crate) deliveries: u32,
+    /// Whether one of those had the same content.
+    pub(crate) is_known: bool,
+}
+
+/// Keys are digests already.
+#[derive(Debug, Default)]
+struct KeyHasher(u64);
+
+impl std::hash::Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Keys are u64; this keeps the hasher right for anything else.
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+}
+
+type ByKey<V> = HashMap<u64, V, std::hash::BuildHasherDefault<KeyHasher>>;
 
 /// The index of one trail.
 #[derive(Debug)]
 pub(crate) struct SeenIndex {
     folder: PathBuf,
-    memory: HashMap<u64, Vec<(u64, u64)>>,
-    memory_entries: usize,
+    /// The first recent delivery of each key; nearly all have no other.
+    memory: ByKey<Seen>,
+    /// The further ones.
+    memory_more: ByKey<Vec<Seen>>,
     runs: Vec<Run>,
     /// Everything below this position is in runs.
     flushed_to: u64,
@@ -93,8 +128,8 @@ impl SeenIndex {
         names.sort();
         let mut index = Self {
             folder,
-            memory: HashMap::new(),
-            memory_entries: 0,
+            memory: ByKey::default(),
+            memory_more: ByKey::default(),
             runs: Vec::new(),
             flushed_to: 0,
             size: 0,
@@ -119,45 +154,40 @@ impl SeenIndex {
         self.size
     }
 
-    /// What was delivered under `key`: (position, content), oldest first.
-    pub(crate) fn find(&self, key: u64) -> Result<Vec<(u64, u64)>, StoreError> {
+    /// What was delivered under the key of `seen`.
+    pub(crate) fn find(&self, seen: Seen) -> Result<Earlier, StoreError> {
         let mut found = Vec::new();
         for run in &self.runs {
-            if run.bloom.may_contain(key) {
-                run.find(key, &mut found).map_err(|e| StoreError::file(&run.path, e))?;
+            if run.bloom.may_contain(seen.key) {
+                run.find(seen.key, &mut found).map_err(|e| StoreError::file(&run.path, e))?;
             }
         }
-        if let Some(recent) = self.memory.get(&key) {
-            found.extend_from_slice(recent);
+        if let Some(first) = self.memory.get(&seen.key) {
+            found.push(*first);
+            found.extend(self.memory_more.get(&seen.key).into_iter().flatten());
         }
-        Ok(found)
+        let deliveries = u32::try_from(found.len()).unwrap_or(u32::MAX);
+        Ok(Earlier { deliveries, is_known: found.contains(&seen) })
     }
 
     /// Adds the record at the next position.
     pub(crate) fn insert(&mut self, seen: Seen) {
-        debug_assert_eq!(seen.position, self.size, "records are inserted in order");
-        self.memory.entry(seen.key).or_default().push((seen.position, seen.content));
-        self.memory_entries += 1;
-        self.size = seen.position + 1;
+        if let Some(first) = self.memory.insert(seen.key, seen) {
+            self.memory_more.entry(seen.key).or_default().push(first);
+        }
+        self.size += 1;
     }
 
     /// Moves memory to a run when there is much of it, and merges runs when there are many.
     pub(crate) fn maintain(&mut self) -> Result<(), StoreError> {
-        if self.memory_entries < MEMORY_ENTRIES_MAX {
+        if self.size - self.flushed_to < MEMORY_ENTRIES_MAX as u64 {
             return Ok(());
         }
-        let mut entries: Vec<Seen> = self
-            .memory
-            .iter()
-            .flat_map(|(&key, list)| {
-                list.iter().map(move |&(position, content)| Seen { key, position, content })
-            })
-            .collect();
+        let mut entries: Vec<Seen> = self.memory.drain().map(|(_, seen)| seen).collect();
+        entries.extend(self.memory_more.drain().flat_map(|(_, more)| more));
         entries.sort_unstable();
         let run = Run::write(&self.folder, self.flushed_to, self.size, &entries)?;
         self.runs.push(run);
-        self.memory = HashMap::new();
-        self.memory_entries = 0;
         self.flushed_to = self.size;
         self.merge()
     }
@@ -187,7 +217,7 @@ fn is_one_tier(runs: &[Run]) -> bool {
     runs.iter().all(|run| run.entries * 2 >= longest)
 }
 
-/// An immutable sorted file: entries, bloom filter, number of entries, SHA-256 of all before.
+/// An immutable sorted file: entries, bloom filter, number of entries, [`MAGIC`], SHA-256 of all before.
 #[derive(Debug)]
 struct Run {
     path: PathBuf,
@@ -216,6 +246,7 @@ impl Run {
             out.extend_from_slice(&word.to_be_bytes());
         }
         out.extend_from_slice(&(entries.len() as u64).to_be_bytes());
+        out.extend_from_slice(&MAGIC);
         let checksum = Sha256::digest(&out);
         out.extend_from_slice(&checksum);
         let path = folder.join(format!("{from:020}-{to:020}.seen"));
@@ -228,9 +259,10 @@ impl Run {
     fn open(path: &Path, from: u64, to: u64) -> Result<Option<Self>, StoreError> {
         let bytes = fs::read(path).map_err(|e| StoreError::file(path, e))?;
         let Some((body, checksum)) = bytes.split_last_chunk::<32>() else { return Ok(None) };
+        let hash = Sha256::digest(body);
+        let Some(body) = body.strip_suffix(&MAGIC) else { return Ok(None) };
         let Some((body, count)) = body.split_last_chunk::<8>() else { return Ok(None) };
         let entries = u64::from_be_bytes(*count);
-        let hash = Sha256::new().chain_update(body).chain_update(count).finalize();
         let length = usize::try_from(entries).ok().and_then(|n| n.checked_mul(ENTRY_BYTES));
         let Some(words) = length.and_then(|at| body.get(at..)) else { return Ok(None) };
         if hash != *checksum || entries != to - from {
@@ -254,7 +286,7 @@ impl Run {
         self.read(0, self.entries, out)
     }
 
-    fn find(&self, key: u64, found: &mut Vec<(u64, u64)>) -> io::Result<()> {
+    fn find(&self, key: u64, found: &mut Vec<Seen>) -> io::Result<()> {
         let guess = (u128::from(key) * u128::from(self.entries)) >> 64;
         let guess = u64::try_from(guess).expect("a share of a u64 is a u64");
         let (mut low, mut high) =
@@ -273,7 +305,7 @@ impl Run {
             low = if is_left { low.saturating_sub(step) } else { low };
             high = if is_right { (high + step).min(self.entries) } else { high };
         }
-        found.extend(window.iter().filter(|seen| seen.key == key).map(|seen| (seen.position, seen.content)));
+        found.extend(window.iter().filter(|seen| seen.key == key));
         Ok(())
     }
 }
@@ -326,11 +358,16 @@ mod tests {
         u64::from_be_bytes(*Sha256::digest(n.to_be_bytes()).first_chunk().unwrap())
     }
 
+    /// The first bytes tell contents apart.
+    fn content(n: u64) -> u64 {
+        n << 16
+    }
+
     fn fill(index: &mut SeenIndex, from: u64, to: u64) {
         for n in from..to {
             // Every tenth record is a revision of the one nine before.
             let key = if n % 10 == 9 { key(n - 9) } else { key(n) };
-            index.insert(Seen { key, position: n, content: n });
+            index.insert(Seen::new(key, content(n)));
             index.maintain().unwrap();
         }
     }
@@ -347,12 +384,15 @@ mod tests {
         assert_eq!(index.size(), n - 100);
         fill(&mut index, n - 100, n);
         for at in (0..n).step_by(997) {
-            let want = match at % 10 {
-                0 => vec![(at, at), (at + 9, at + 9)],
-                9 => vec![],
-                _ => vec![(at, at)],
+            let deliveries = match at % 10 {
+                0 => 2,
+                9 => 0,
+                _ => 1,
             };
-            assert_eq!(index.find(key(at)).unwrap(), want, "{at}");
+            for (content, is_known) in [(at, at % 10 != 9), (at + 9, at % 10 == 0), (at + 1, false)] {
+                let earlier = index.find(Seen::new(key(at), self::content(content))).unwrap();
+                assert_eq!(earlier, Earlier { deliveries, is_known }, "{at} {content}");
+            }
         }
         let absent = (n..n + 10_000).filter(|&at| index.runs[0].bloom.may_contain(key(at))).count();
         assert!(absent < 300, "{absent} of 10,000 absent keys passed the filter");

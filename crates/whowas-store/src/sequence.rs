@@ -4,7 +4,7 @@
 //! goes: if what it made cannot be committed, the trail is poisoned and opened anew.
 
 use arrow::array::RecordBatch;
-use whowas_event::{Admitted, LeafWriter, Record, Salt, Time, content_digest, dedup_key};
+use whowas_event::{Admitted, Event, LeafWriter, Record, Salt, Time, content_digest, dedup_key};
 use whowas_tlog::{
     hash::{Hash, leaf_hash},
     tile::{TileBuilder, TileId},
@@ -13,11 +13,14 @@ use whowas_tlog::{
 
 use crate::{
     StoreError,
-    columns::BatchBuilder,
+    columns::{BatchBuilder, RowBytes, assign, empty_record},
     control::Person,
     directory::{Observed, person_of},
     seen::{Seen, SeenIndex},
 };
+
+/// A batch of so many rows tells what the next will need.
+const SIZED_ROWS_MIN: usize = 256;
 
 /// Records that one caller hands in together.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +68,10 @@ pub(crate) struct Sequencer {
     leaves: LeafWriter,
     last_recorded_at: Time,
     observed: Observed,
+    /// Of the last batch.
+    row_bytes: RowBytes,
+    /// The record at hand; its texts keep their memory.
+    record: Record,
 }
 
 impl Sequencer {
@@ -76,7 +83,17 @@ impl Sequencer {
         observed: Observed,
     ) -> Self {
         let leaves = LeafWriter::new();
-        Self { secret, seen, frontier, tiles, leaves, last_recorded_at: Time::default(), observed }
+        Self {
+            secret,
+            seen,
+            frontier,
+            tiles,
+            leaves,
+            last_recorded_at: Time::default(),
+            observed,
+            row_bytes: RowBytes::default(),
+            record: empty_record(),
+        }
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -94,8 +111,11 @@ impl Sequencer {
         let recorded_at = now.max(self.last_recorded_at);
         self.last_recorded_at = recorded_at;
         let total = pool.iter().map(|batch| batch.records.len()).sum();
-        let mut made =
-            Made { columns: BatchBuilder::with_capacity(total), hashes: Vec::new(), people: Vec::new() };
+        let mut made = Made {
+            columns: BatchBuilder::with_capacity(total, &self.row_bytes),
+            hashes: Vec::with_capacity(total),
+            people: Vec::new(),
+        };
         let mut salts = random.chunks_exact(16).filter_map(|salt| salt.first_chunk::<16>());
         let mut receipts = Vec::with_capacity(pool.len());
         for batch in pool {
@@ -121,30 +141,32 @@ impl Sequencer {
         made: &mut Made,
     ) -> Result<(), StoreError> {
         let Admitted { event, raw, raw_data_hash } = admitted;
-        let key = dedup_key(&self.secret, source, &event.native_id);
-        let content = content_digest(&self.secret, &event);
-        let earlier = self.seen.find(key)?;
-        if earlier.iter().any(|&(_, seen)| seen == content) {
+        let seen = self.seen_of(source, &event);
+        let earlier = self.seen.find(seen)?;
+        if earlier.is_known {
             receipt.duplicate += 1;
             return Ok(());
         }
         let position = self.seen.size();
-        self.seen.insert(Seen { key, position, content });
+        self.seen.insert(seen);
         receipt.recorded += 1;
-        receipt.revised += u64::from(!earlier.is_empty());
+        receipt.revised += u64::from(earlier.deliveries > 0);
         receipt.first_position.get_or_insert(position);
-        let record = Record {
+        let record = &mut self.record;
+        assign(&mut record.source, source);
+        assign(&mut record.format, format);
+        *record = Record {
             event,
-            source: source.to_owned(),
-            format: format.to_owned(),
-            revision: u32::try_from(earlier.len()).unwrap_or(u32::MAX),
+            source: std::mem::take(&mut record.source),
+            format: std::mem::take(&mut record.format),
+            revision: earlier.deliveries,
             received_at,
             recorded_at,
             salt,
             raw_data_hash,
         };
-        made.hashes.push(leaf_hash(self.leaves.leaf(&record)));
-        made.columns.append(position, &record, &raw);
+        made.hashes.push(leaf_hash(self.leaves.leaf(record)));
+        made.columns.append(position, record, &raw);
         made.people.extend(person_of(&record.event, position));
         made.people.extend(self.observed.note(&record.event, position));
         Ok(())
@@ -167,7 +189,11 @@ impl Sequencer {
             receipt.tree_size = size;
         }
         let tiles = self.tiles.take_changed();
-        Ok(Sequenced { batch: made.columns.finish(), tiles, size, root, people: made.people, receipts })
+        let batch = made.columns.finish();
+        if batch.num_rows() >= SIZED_ROWS_MIN {
+            self.row_bytes = RowBytes::of(&batch);
+        }
+        Ok(Sequenced { batch, tiles, size, root, people: made.people, receipts })
     }
 
     /// Replays committed records: the same growth, from their columns.
@@ -188,14 +214,17 @@ impl Sequencer {
         (self.tiles.size(), self.tiles.root()) == (self.frontier.size(), self.frontier.root())
     }
 
-    /// Replays committed records into the index of seen records.
-    pub(crate) fn replay_seen(&mut self, position: u64, record: &Record) -> Result<(), StoreError> {
+    /// How the index of seen records knows an event.
+    pub(crate) fn seen_of(&self, source: &str, event: &Event) -> Seen {
+        Seen::new(dedup_key(&self.secret, source, &event.native_id), content_digest(&self.secret, event))
+    }
+
+    /// Replays a committed record into the index of seen records, if it is the next that is missing there.
+    pub(crate) fn replay_seen(&mut self, position: u64, seen: Seen) -> Result<(), StoreError> {
         if position != self.seen.size() {
             return Ok(());
         }
-        let key = dedup_key(&self.secret, &record.source, &record.event.native_id);
-        let content = content_digest(&self.secret, &record.event);
-        self.seen.insert(Seen { key, position, content });
+        self.seen.insert(seen);
         self.seen.maintain()
     }
 }

@@ -392,8 +392,7 @@ impl Writer {
             snapshot.checkpoint = checkpoint;
             snapshot.tail.push(Arc::new(TailBatch { span, batch }));
             if !people.is_empty() {
-                let directory = Arc::make_mut(&mut snapshot.directory);
-                people.into_iter().for_each(|person| directory.insert(person));
+                Arc::make_mut(&mut snapshot.directory).extend(people);
             }
         });
         // Searchable. Only now is anybody told.
@@ -452,7 +451,7 @@ async fn archive_step(
     let taken: Vec<Arc<TailBatch>> = tail
         .into_iter()
         .take_while(|batch| {
-            let is_room = rows < crate::archive::FILE_ROWS_MAX as u64 / 2;
+            let is_room = rows < crate::layout::FILE_ROWS_MAX as u64 / 2;
             rows += batch.batch.num_rows() as u64;
             is_room
         })
