@@ -1,26 +1,25 @@
 //! The local engine: Apache DataFusion in this process.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
-use arrow::{
-    array::{Array, AsArray, RecordBatch},
-    datatypes::{Int64Type, TimestampMicrosecondType},
-};
 use datafusion::{
-    dataframe::DataFrame,
     execution::{SendableRecordBatchStream, runtime_env::RuntimeEnvBuilder},
-    functions_aggregate::expr_fn::count,
     logical_expr::{Expr, col, lit},
     prelude::{SQLOptions, SessionConfig, SessionContext},
 };
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt};
 use whowas_event::Time;
-use whowas_store::{Snapshot, StoreError, Trail};
+use whowas_store::{Snapshot, Trail};
 
 use crate::{
-    Filter, LoginRow, NamedQuery, QueryError, lower,
+    Filter, LoginRow, NamedQuery, QueryError,
+    ends::{END_COLUMNS, Ends, is_logoff},
+    files::FileCache,
+    lower,
+    newest::{Mark, fetch, newest},
     page::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, PageToken},
     row::{self, COLUMNS},
+    scan::Scan,
     table::TrailTable,
 };
 
@@ -68,6 +67,7 @@ pub struct LoginPage {
 #[derive(Clone)]
 pub struct Engine {
     context: SessionContext,
+    files: Arc<FileCache>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -78,7 +78,6 @@ impl std::fmt::Debug for Engine {
 
 /// A request with its defaults filled in, bound to one state of the trail.
 struct Asked {
-    table: DataFrame,
     conditions: Vec<Expr>,
     from: Time,
     to: Time,
@@ -96,7 +95,7 @@ impl Engine {
         options.execution.parquet.schema_force_view_types = false;
         options.execution.parquet.binary_as_string = false;
         let runtime = RuntimeEnvBuilder::new().with_memory_limit(QUERY_BYTES_MAX, 1.0).build_arc()?;
-        Ok(Self { context: SessionContext::new_with_config_rt(config, runtime) })
+        Ok(Self { context: SessionContext::new_with_config_rt(config, runtime), files: Arc::default() })
     }
 
     /// One page of a search.
@@ -114,30 +113,23 @@ impl Engine {
         };
         let limit = if request.limit == 0 { PAGE_ROWS_DEFAULT } else { request.limit.min(PAGE_ROWS_MAX) };
         let asked = self.ask(trail, request, now, token.map(|token| token.size))?;
-        let all = asked.table.clone().filter(all_of(&asked.conditions))?;
-        let counting = count_rows(all.clone());
-        let mut page = all;
-        if let Some(token) = token {
-            let time = lower::instant(token.occurred_at);
-            let position = i64::try_from(token.position).unwrap_or(i64::MAX);
-            let same_time = col("occurred_at").eq(time.clone()).and(col("position").lt(lit(position)));
-            // The first condition is implied by the second; files and pages are pruned by it.
-            page = page.filter(
-                col("occurred_at").lt_eq(time.clone()).and(col("occurred_at").lt(time).or(same_time)),
-            )?;
+        let scan = self.scan(trail, &asked, all_of(&asked.conditions))?;
+        let after = token.map(|token| Mark {
+            occurred_at: token.occurred_at.as_ms().saturating_mul(1000),
+            position: i64::try_from(token.position).unwrap_or(i64::MAX),
+        });
+        let (total, hits) = newest(&scan, after, limit + 1).await?;
+        let mut rows = Vec::with_capacity(hits.len());
+        for batch in fetch(&scan, &hits, &COLUMNS).await? {
+            rows.extend(row::rows(&batch, &asked.snapshot.directory)?);
         }
-        let page = page.select_columns(&COLUMNS)?.sort(newest_first())?.limit(0, Some(limit + 1))?;
-        let (total, batches) = futures::try_join!(counting, async { Ok(page.collect().await?) })?;
-        let mut rows = Vec::with_capacity(limit + 1);
-        for batch in &batches {
-            rows.extend(row::rows(batch, &asked.snapshot.directory)?);
-        }
+        rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.occurred_at, row.position)));
         let is_more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| is_more).map(|last| {
             PageToken { occurred_at: last.occurred_at, position: last.position, size: asked.size }.to_text()
         });
-        self.add_ends(&asked, &mut rows).await?;
+        self.add_ends(trail, &asked, &mut rows).await?;
         Ok(LoginPage { rows, next, total, from: asked.from, to: asked.to, tree_size: asked.size })
     }
 
@@ -149,9 +141,10 @@ impl Engine {
         now: Time,
     ) -> Result<impl Stream<Item = Result<Vec<LoginRow>, QueryError>> + Send + use<>, QueryError> {
         let asked = self.ask(trail, request, now, None)?;
-        let ends = Arc::new(self.all_ends(&asked).await?);
-        let rows =
-            asked.table.filter(all_of(&asked.conditions))?.select_columns(&COLUMNS)?.sort(newest_first())?;
+        let since = col("occurred_at").gt_eq(lower::instant(asked.from));
+        let ends = Arc::new(self.ends(trail, &asked, since).await?);
+        let table = self.context.read_table(Arc::new(TrailTable::new(trail, asked.snapshot.clone())))?;
+        let rows = table.filter(all_of(&asked.conditions))?.select_columns(&COLUMNS)?.sort(newest_first())?;
         let batches = rows.execute_stream().await?;
         let snapshot = asked.snapshot;
         Ok(batches.map(move |batch| {
@@ -167,9 +160,10 @@ impl Engine {
     pub async fn login_at(&self, trail: &Trail, position: u64) -> Result<Option<LoginRow>, QueryError> {
         let snapshot = trail.snapshot();
         let at = i64::try_from(position).unwrap_or(i64::MAX);
-        let table = self.context.read_table(Arc::new(TrailTable::new(trail, snapshot.clone())))?;
-        let found = table.filter(col("position").eq(lit(at)).and(col("kind").eq(lit("login"))))?;
-        for batch in found.select_columns(&COLUMNS)?.collect().await? {
+        let condition = col("position").eq(lit(at)).and(col("kind").eq(lit("login")));
+        let scan = Scan::new(&self.context, self.files.clone(), trail, snapshot.clone(), &condition)?;
+        let (_, hits) = newest(&scan, None, 1).await?;
+        for batch in fetch(&scan, &hits, &COLUMNS).await? {
             if let Some(row) = row::rows(&batch, &snapshot.directory)?.into_iter().next() {
                 return Ok(Some(row));
             }
@@ -220,36 +214,46 @@ impl Engine {
             conditions.push(col("position").lt(lit(i64::try_from(size).unwrap_or(i64::MAX))));
         }
         conditions.extend(lower::filter(&request.filter, &snapshot.directory));
-        let table = self.context.read_table(Arc::new(TrailTable::new(trail, snapshot.clone())))?;
-        Ok(Asked { table, conditions, from, to, size, snapshot })
+        Ok(Asked { conditions, from, to, size, snapshot })
     }
 
-    /// The ends of the sessions on one page: sign-outs of the same people with the same session ids.
-    async fn add_ends(&self, asked: &Asked, rows: &mut [LoginRow]) -> Result<(), QueryError> {
-        let waiting: Vec<&LoginRow> = rows
-            .iter()
-            .filter(|row| row.end.is_none() && row.session_uid.is_some() && row.status != "failure")
-            .collect();
-        let Some(earliest) = waiting.iter().map(|row| row.occurred_at).min() else { return Ok(()) };
-        let list = |texts: Vec<String>| texts.into_iter().map(lit).collect::<Vec<Expr>>();
-        let sessions = list(waiting.iter().filter_map(|row| row.session_uid.clone()).collect());
-        let condition = col("occurred_at").gt_eq(lower::instant(earliest)).and(is_logoff());
-        let found = asked.table.clone().filter(condition.and(col("session_uid").in_list(sessions, false)))?;
-        let ends = Ends::collect(found, asked.size).await?;
+    fn scan(&self, trail: &Trail, asked: &Asked, condition: Expr) -> Result<Scan, QueryError> {
+        Scan::new(&self.context, self.files.clone(), trail, asked.snapshot.clone(), &condition)
+    }
+
+    /// The ends of the sessions on one page: sign-outs with the same session ids, by the same people or by
+    /// nobody in particular (some sources name only the session).
+    async fn add_ends(&self, trail: &Trail, asked: &Asked, rows: &mut [LoginRow]) -> Result<(), QueryError> {
+        let waiting = || {
+            let is_open = |row: &&LoginRow| row.end.is_none() && row.status != "failure";
+            rows.iter().filter(is_open).filter(|row| row.session_uid.is_some())
+        };
+        let Some(earliest) = waiting().map(|row| row.occurred_at).min() else { return Ok(()) };
+        let sessions: BTreeSet<&String> = waiting().filter_map(|row| row.session_uid.as_ref()).collect();
+        let mut people = BTreeSet::from([String::new()]);
+        for row in waiting() {
+            let names = [&row.user_uid, &row.user_name, &row.user_email_addr, &row.user_full_name];
+            people.extend(names.into_iter().flatten().map(|name| name.to_lowercase()));
+        }
+        let condition = col("occurred_at")
+            .gt_eq(lower::instant(earliest))
+            .and(col("user_key").in_list(people.into_iter().map(lit).collect(), false))
+            .and(col("session_uid").in_list(sessions.into_iter().map(lit).collect(), false));
+        let ends = self.ends(trail, asked, condition).await?;
         for row in rows.iter_mut().filter(|row| row.end.is_none() && row.status != "failure") {
             row.end = row.session_uid.as_ref().and_then(|uid| ends.after(uid, row.occurred_at));
         }
         Ok(())
     }
 
-    async fn all_ends(&self, asked: &Asked) -> Result<Ends, QueryError> {
-        let condition = col("occurred_at").gt_eq(lower::instant(asked.from)).and(is_logoff());
-        Ends::collect(asked.table.clone().filter(condition)?, asked.size).await
+    /// Sign-outs for which a condition holds, in the state of the trail that was asked.
+    async fn ends(&self, trail: &Trail, asked: &Asked, condition: Expr) -> Result<Ends, QueryError> {
+        let size = i64::try_from(asked.size).unwrap_or(i64::MAX);
+        let condition = condition.and(is_logoff()).and(col("position").lt(lit(size)));
+        let scan = self.scan(trail, asked, condition)?;
+        let parts = scan.fold(&END_COLUMNS, |ends: &mut Ends, _, batch| ends.add(batch)).await?;
+        Ok(parts.into_iter().reduce(Ends::merge).unwrap_or_default())
     }
-}
-
-fn is_logoff() -> Expr {
-    col("activity").eq(lit("logoff")).and(col("kind").eq(lit("login"))).and(col("session_uid").is_not_null())
 }
 
 fn newest_first() -> Vec<datafusion::logical_expr::SortExpr> {
@@ -258,77 +262,4 @@ fn newest_first() -> Vec<datafusion::logical_expr::SortExpr> {
 
 fn all_of(conditions: &[Expr]) -> Expr {
     conditions.iter().cloned().reduce(Expr::and).unwrap_or_else(|| lit(true))
-}
-
-async fn count_rows(frame: DataFrame) -> Result<u64, QueryError> {
-    let batches = frame.aggregate(Vec::new(), vec![count(lit(1)).alias("n")])?.collect().await?;
-    let counted = |batch: &RecordBatch| {
-        let column = batch.column_by_name("n")?.as_primitive_opt::<Int64Type>()?;
-        u64::try_from(column.values().first().copied()?).ok()
-    };
-    Ok(batches.iter().filter_map(counted).sum())
-}
-
-/// Sign-outs by session: a digest of the session id to the times of its ends. 16 bytes for each session and
-/// no texts, so that the ends of years fit.
-#[derive(Debug, Default)]
-struct Ends {
-    by_session: HashMap<u64, Vec<i64>>,
-}
-
-impl Ends {
-    async fn collect(frame: DataFrame, size: u64) -> Result<Self, QueryError> {
-        let batches =
-            frame.select_columns(&["session_uid", "occurred_at", "position"])?.execute_stream().await?;
-        batches
-            .map_err(QueryError::from)
-            .try_fold(Self::default(), |mut ends, batch| async move {
-                ends.add(&batch, size)?;
-                Ok(ends)
-            })
-            .await
-    }
-
-    fn add(&mut self, batch: &RecordBatch, size: u64) -> Result<(), QueryError> {
-        let wrong = || StoreError::Corrupt("a sign-out lacks its session or time".to_owned());
-        let column = |name: &str| batch.column_by_name(name).ok_or_else(wrong);
-        let sessions = column("session_uid")?.as_string_opt::<i32>().ok_or_else(wrong)?;
-        let times =
-            column("occurred_at")?.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(wrong)?;
-        let positions = column("position")?.as_primitive_opt::<Int64Type>().ok_or_else(wrong)?;
-        for row in 0..batch.num_rows() {
-            if u64::try_from(positions.value(row)).is_ok_and(|at| at < size) && !sessions.is_null(row) {
-                self.by_session.entry(digest(sessions.value(row))).or_default().push(times.value(row) / 1000);
-            }
-        }
-        Ok(())
-    }
-
-    /// The first end of this session that is not before its start.
-    fn after(&self, session_uid: &str, start: Time) -> Option<Time> {
-        let ends = self.by_session.get(&digest(session_uid))?;
-        let first = ends.iter().copied().filter(|&end| end >= start.as_ms()).min()?;
-        Time::from_ms(first).ok()
-    }
-}
-
-/// Not for security: two session ids of one answer that collide would share an end, with odds of 2^-64 a pair.
-fn digest(text: &str) -> u64 {
-    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_session_ends_with_its_first_sign_out_after_its_start() {
-        let at = |ms| Time::from_ms(ms).unwrap();
-        let mut ends = Ends::default();
-        ends.by_session.insert(digest("s"), vec![500, 100, 300]);
-        assert_eq!(ends.after("s", at(200)), Some(at(300)));
-        assert_eq!(ends.after("s", at(600)), None);
-        assert_eq!(ends.after("t", at(0)), None);
-    }
 }

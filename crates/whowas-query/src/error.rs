@@ -1,6 +1,8 @@
 //! What can go wrong with a question.
 
+use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
+use parquet::errors::ParquetError;
 use whowas_store::{ErrorKind, StoreError};
 
 /// An error of a query.
@@ -18,6 +20,15 @@ pub enum QueryError {
     /// The engine failed.
     #[error("query engine: {0}")]
     Engine(#[from] DataFusionError),
+    /// A file of the archive cannot be read.
+    #[error("archive: {0}")]
+    File(#[from] ParquetError),
+    /// Columns are not what they are said to be.
+    #[error("archive: {0}")]
+    Columns(#[from] ArrowError),
+    /// A mistake of this program.
+    #[error("query engine: {0}")]
+    Internal(&'static str),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -34,7 +45,9 @@ impl QueryError {
             Self::Engine(DataFusionError::ObjectStore(_) | DataFusionError::ResourcesExhausted(_)) => {
                 ErrorKind::Unavailable
             }
-            Self::Engine(_) => ErrorKind::Internal,
+            Self::File(ParquetError::External(_)) => ErrorKind::Unavailable,
+            Self::File(_) | Self::Columns(_) => ErrorKind::Corrupt,
+            Self::Engine(_) | Self::Internal(_) => ErrorKind::Internal,
             Self::Store(error) => error.kind(),
         }
     }

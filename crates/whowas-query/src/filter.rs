@@ -5,6 +5,7 @@
 //! text that the grid shows. Case does not matter. [`Filter::matches`] is the reference: what it says is
 //! what a filter means, and the engine must agree with it.
 
+pub use crate::pattern::{Pattern, fits_user};
 use std::net::IpAddr;
 
 use whowas_event::{Time, admit::parse_ip};
@@ -110,65 +111,6 @@ impl TextField {
     /// Whether a value without `*` may be a part of the text. Ids and enumerations must be equal.
     pub const fn is_searched_within(self) -> bool {
         matches!(self, Self::Service | Self::UserAgent | Self::Device | Self::City | Self::StatusDetail)
-    }
-}
-
-/// A text to compare with, in lower case; `*` was split off.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern {
-    /// What must stand between the stars, in order. One piece: no star.
-    pub pieces: Vec<String>,
-}
-
-impl Pattern {
-    fn new(text: &str) -> Self {
-        Self { pieces: text.to_lowercase().split('*').map(str::to_owned).collect() }
-    }
-
-    /// The exact text, if there is no star in it.
-    pub fn exact(&self) -> Option<&str> {
-        match self.pieces.as_slice() {
-            [only] => Some(only),
-            _ => None,
-        }
-    }
-
-    /// Whether the whole of `text` fits.
-    pub fn fits(&self, text: &str) -> bool {
-        let text = text.to_lowercase();
-        let Some((first, rest)) = self.pieces.split_first() else { return text.is_empty() };
-        let Some((last, middle)) = rest.split_last() else { return text == *first };
-        let Some(mut text) =
-            text.strip_prefix(first.as_str()).and_then(|text| text.strip_suffix(last.as_str()))
-        else {
-            return false;
-        };
-        for piece in middle {
-            match text.find(piece.as_str()) {
-                Some(at) => text = text.split_at(at + piece.len()).1,
-                None => return false,
-            }
-        }
-        true
-    }
-
-    /// Whether a part of `text` fits.
-    pub fn fits_within(&self, text: &str) -> bool {
-        self.within().fits(text)
-    }
-
-    /// This pattern with a star on either side.
-    pub fn within(&self) -> Self {
-        let mut pieces = self.pieces.clone();
-        pieces.insert(0, String::new());
-        pieces.push(String::new());
-        Self { pieces }
-    }
-
-    /// As the pattern of SQL's LIKE with `\` as escape.
-    pub fn to_like(&self) -> String {
-        let escape = |piece: &String| piece.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        self.pieces.iter().map(escape).collect::<Vec<_>>().join("%")
     }
 }
 
@@ -293,11 +235,6 @@ impl Test {
             }
         }
     }
-}
-
-/// Whether a user pattern fits a name: the whole of it, or the part before `@`.
-pub fn fits_user(pattern: &Pattern, name: &str) -> bool {
-    pattern.fits(name) || name.split_once('@').is_some_and(|(local, _)| pattern.fits(local))
 }
 
 #[derive(Debug, Default)]

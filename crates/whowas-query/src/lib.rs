@@ -6,13 +6,18 @@
 //!
 //! Start at [`LoginRequest`] and [`Engine::logins`].
 
+mod ends;
 mod engine;
 mod error;
+mod files;
 pub mod filter;
 mod lower;
 mod named;
+mod newest;
 pub mod page;
+mod pattern;
 mod row;
+mod scan;
 mod table;
 
 pub use engine::{Engine, LoginPage, LoginRequest, WINDOW_DAYS_DEFAULT};

@@ -80,18 +80,22 @@ fn text(field: TextField, pattern: &Pattern) -> Expr {
 /// People are found by the archive's sort key: whoever the directory knows by that name, and whoever's key
 /// is that name itself. The pages of the archive that have none of these keys are not read.
 fn user(pattern: &Pattern, directory: &Directory) -> Expr {
-    let known = is_one_of(directory.keys_matching(|name| fits_user(pattern, name)));
-    let own = match pattern.exact() {
-        // `alice`, and `alice@` … `alice@\u{10ffff}`: every address of that local part.
-        Some(exact) => {
-            let key = || col("user_key");
-            let addresses =
-                key().gt_eq(lit(format!("{exact}@"))).and(key().lt(lit(format!("{exact}@\u{10ffff}"))));
-            key().eq(lit(exact)).or(addresses)
-        }
-        None => user_columns(pattern),
+    let mut keys = match pattern.exact() {
+        Some(exact) => directory.keys_of(exact, pattern.local_part().is_some()),
+        None => directory.keys_matching(|name| fits_user(pattern, name)),
     };
-    known.into_iter().fold(own, Expr::or)
+    let others = match pattern.exact() {
+        Some(exact) => {
+            keys.insert(exact.to_owned());
+            // `alice@` … `alice@\u{10ffff}`: every address of that local part.
+            let key = || col("user_key");
+            pattern.local_part().map(|local| {
+                key().gt_eq(lit(format!("{local}@"))).and(key().lt(lit(format!("{local}@\u{10ffff}"))))
+            })
+        }
+        None => Some(user_columns(pattern)),
+    };
+    is_one_of(keys).into_iter().chain(others).reduce(Expr::or).unwrap_or_else(|| lit(false))
 }
 
 /// Whether the record lies under one of these keys; `None` without any.

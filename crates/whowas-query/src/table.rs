@@ -127,13 +127,13 @@ impl TableProvider for TrailTable {
 
 /// The stretch of time that a conjunction of filters leaves.
 #[derive(Debug, PartialEq, Eq)]
-struct Bounds {
+pub(crate) struct Bounds {
     min_micros: i64,
     max_micros: i64,
 }
 
 impl Bounds {
-    fn of(filters: &[Expr]) -> Self {
+    pub(crate) fn of(filters: &[Expr]) -> Self {
         let mut bounds = Self { min_micros: i64::MIN, max_micros: i64::MAX };
         filters.iter().for_each(|filter| bounds.narrow(filter));
         bounds
@@ -161,7 +161,7 @@ impl Bounds {
         }
     }
 
-    fn may_hold(&self, file: &ArchiveFile) -> bool {
+    pub(crate) fn may_hold(&self, file: &ArchiveFile) -> bool {
         let micros = |time: Time| time.as_ms() * 1000;
         micros(file.occurred_max) >= self.min_micros && micros(file.occurred_min) <= self.max_micros
     }

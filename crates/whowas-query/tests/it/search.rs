@@ -18,14 +18,26 @@ async fn the_default_is_the_last_seven_days_newest_first_with_ends() {
     assert!(page.rows.is_sorted_by(|a, b| a.occurred_at > b.occurred_at));
     // Event 2k starts session k an hour after event 2k + 1 ended it: no end is invented from the past.
     assert!(page.rows.iter().all(|row| row.end.is_none() && row.start == Some(row.occurred_at)));
-    let mut late = event(0);
-    late.session_uid = Some("session-3".into());
-    late.activity = whowas_event::Activity::Logoff;
-    late.native_id = whowas_event::NativeId::Given("late".into());
-    append(&trail, vec![late]).await;
-    let request =
-        LoginRequest { filter: Filter::parse("session:session-3").unwrap(), ..LoginRequest::default() };
-    assert_eq!(search(&trail, &request).await.rows[0].end, Some(at(NOW_MS)));
+    // Sign-outs that come later: by the same person, by nobody in particular, and by somebody else, whose
+    // session of that name is another one.
+    let late = |session: u64, id: &str, by: Option<u64>| {
+        let mut late = event(by.unwrap_or(0));
+        late.occurred_at = at(NOW_MS);
+        late.session_uid = Some(format!("session-{session}"));
+        late.activity = whowas_event::Activity::Logoff;
+        late.native_id = whowas_event::NativeId::Given(id.into());
+        if by.is_none() {
+            late.user = whowas_event::User::default();
+        }
+        late
+    };
+    let all = vec![late(3, "same", Some(6)), late(5, "nobody", None), late(8, "other", Some(17))];
+    append(&trail, all).await;
+    for (session, end) in [(3, Some(at(NOW_MS))), (5, Some(at(NOW_MS))), (8, None)] {
+        let filter = Filter::parse(&format!("session:session-{session}")).unwrap();
+        let page = search(&trail, &LoginRequest { filter, ..LoginRequest::default() }).await;
+        assert_eq!(page.rows[0].end, end, "{session}");
+    }
 }
 
 #[tokio::test]
