@@ -1,6 +1,7 @@
 //! The formats that are known, and which of them an input is.
 
 use crate::{
+    authlog::AuthLog,
     contract::{Format, Sample},
     entra_csv::EntraCsv,
     entra_graph::EntraGraph,
@@ -11,6 +12,7 @@ use crate::{
     sysuserlog::DynamicsUserLog,
     table::Header,
     users::{DynamicsUsers, GraphUsers, UsersCsv},
+    wtmp::{Btmp, Wtmp},
     xlsx::AnyWorkbook,
 };
 
@@ -25,6 +27,9 @@ pub static FORMATS: &[&dyn Format] = &[
     &DynamicsUsers,
     &GraphUsers,
     &AnyWorkbook,
+    &Btmp,
+    &Wtmp,
+    &AuthLog,
     &UsersCsv,
 ];
 
