@@ -13,17 +13,18 @@
 //! Most lines have no year and no zone. The year is the latest that keeps a line before the file's time, and the
 //! summary says so; `raw_time` keeps what stands there.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 
 use whowas_event::Draft;
 
 use crate::{
     authmessage,
     contract::{
-        Format, Info, Item, Options, PROBLEM_RAW_BYTES_MAX, Place, Problem, RECORD_BYTES_MAX, ReadError,
-        ReadSummary, Sample, Sink, Yields,
+        Format, Info, Item, Options, PROBLEM_RAW_BYTES_MAX, Place, Problem, ReadError, ReadSummary, Sample,
+        Sink, Yields,
     },
     ids::DerivedIds,
+    lines::Lines,
     syslog::{Stamp, SyslogLine},
     unixlog::{self, Reading, UnixMessage},
 };
@@ -71,16 +72,16 @@ impl Format for AuthLog {
     ) -> Result<ReadSummary, ReadError> {
         let mut log =
             Log { options, ids: DerivedIds::default(), summary: ReadSummary::default(), without_year: 0 };
-        let mut lines = Lines { input: BufReader::new(input), line: 0, bytes: Vec::new() };
+        let mut lines = Lines::new(input);
         while let Some(is_whole) = lines.next()? {
-            let raw = lines.bytes.as_slice();
+            let raw = lines.bytes();
             if raw.is_empty() {
                 continue;
             }
             log.summary.read += 1;
             let item = if is_whole { log.item(raw) } else { Err("the line is longer than 1 MiB".to_owned()) };
             sink(item.unwrap_or_else(|reason| {
-                let place = Place { record: log.summary.read, line: Some(lines.line), column: None };
+                let place = Place { record: log.summary.read, line: Some(lines.line()), column: None };
                 let raw = raw.get(..PROBLEM_RAW_BYTES_MAX).unwrap_or(raw).to_vec();
                 Item::Problem(Problem { place, reason, raw })
             }))?;
@@ -125,48 +126,6 @@ impl Log<'_> {
                 self.summary.times_without_zone += u64::from(is_without_zone);
                 self.without_year += u64::from(matches!(line.stamp, Stamp::WithoutYear { .. }));
                 Ok(Item::Draft(Draft { event: *event, raw: raw.to_vec() }))
-            }
-        }
-    }
-}
-
-/// Lines of bounded length.
-struct Lines<R> {
-    input: BufReader<R>,
-    line: u64,
-    bytes: Vec<u8>,
-}
-
-impl<R: Read> Lines<R> {
-    /// Reads the next line, without its end; says whether all of it was kept.
-    fn next(&mut self) -> Result<Option<bool>, ReadError> {
-        self.bytes.clear();
-        let read = (&mut self.input).take(RECORD_BYTES_MAX as u64 + 1).read_until(b'\n', &mut self.bytes)?;
-        if read == 0 {
-            return Ok(None);
-        }
-        self.line += 1;
-        let is_whole = self.bytes.ends_with(b"\n") || read <= RECORD_BYTES_MAX;
-        if !is_whole {
-            self.skip_line()?;
-        }
-        while self.bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
-            self.bytes.pop();
-        }
-        Ok(Some(is_whole))
-    }
-
-    fn skip_line(&mut self) -> Result<(), ReadError> {
-        loop {
-            let buffer = self.input.fill_buf()?;
-            if buffer.is_empty() {
-                return Ok(());
-            }
-            let end = memchr::memchr(b'\n', buffer);
-            let used = end.map_or(buffer.len(), |at| at + 1);
-            self.input.consume(used);
-            if end.is_some() {
-                return Ok(());
             }
         }
     }

@@ -3,8 +3,9 @@
 //! The mapping is one table in three functions, so that whoever changes a word sees all of them. Members
 //! that say nothing are left out. What ECS and OCSF have no field for stands under `labels` and `unmapped`.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
-use whowas_event::{Activity, Event, Kind, Status, User};
+use whowas_event::{Activity, Event, Kind, SessionHints, Status, User, hints::Boundary};
 
 /// The version of OCSF whose words are written.
 pub const OCSF_VERSION: &str = "1.8.0";
@@ -56,8 +57,12 @@ fn set_texts<const N: usize>(object: &mut Map<String, Value>, texts: [(&str, &Op
     }
 }
 
+/// The bytes of a record as text. Those of a binary format, which have NULs, are written as `base64:…`.
 fn raw_text(raw: Option<&[u8]>) -> Option<String> {
-    raw.map(|raw| String::from_utf8_lossy(raw).into_owned())
+    raw.map(|raw| match raw.contains(&0) {
+        true => format!("base64:{}", STANDARD.encode(raw)),
+        false => String::from_utf8_lossy(raw).into_owned(),
+    })
 }
 
 fn unmapped(event: &Event) -> Value {
@@ -172,7 +177,10 @@ fn country_path(event: &Event) -> &'static str {
 
 /// What happened, in ECS's four words for it.
 fn ecs_event(event: &Event, out: &mut Map<String, Value>) {
+    let boundary = (event.activity == Activity::Other).then(|| SessionHints::of(event).boundary).flatten();
     let (category, types, action) = match (event.kind, event.activity) {
+        (Kind::Login, _) if boundary == Some(Boundary::Boot) => (json!(["host"]), "start", "boot"),
+        (Kind::Login, _) if boundary == Some(Boundary::Shutdown) => (json!(["host"]), "end", "shutdown"),
         (Kind::Login, Activity::Logon) => (json!(["authentication", "session"]), "start", "logon"),
         (Kind::Login, Activity::Logoff) => (json!(["authentication", "session"]), "end", "logoff"),
         (Kind::Login, activity) => (json!(["authentication"]), "info", activity.as_str()),
@@ -409,6 +417,16 @@ mod tests {
         let bare = r#"{"occurred_at":"2026-11-20T08:15:30Z","activity":"logoff"}"#;
         let bare = ocsf(sourced(&testing::read(&Native, bare).events[0]));
         assert_eq!((&bare["user"], &bare["type_uid"]), (&json!({}), &json!(300_202)));
+    }
+
+    #[test]
+    fn machines_that_start_are_no_sign_ins_and_bytes_no_text() {
+        let text = r#"{"occurred_at":"2026-11-20T08:15:30Z","activity":"other","unmapped":{"session":{"boundary":"boot"}}}"#;
+        let event = event(text);
+        let document = ecs(Sourced { raw: Some(b"a\0\xff"), ..sourced(&event) });
+        assert_eq!(document["event"]["category"], json!(["host"]));
+        assert_eq!(document["event"]["action"], json!("boot"));
+        assert_eq!(document["event"]["original"], json!("base64:YQD/"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::{
     entra_csv::EntraCsv,
     entra_graph::EntraGraph,
     entra_monitor::EntraMonitor,
+    journal::Journal,
     jsonstream,
     lcs::DynamicsLcs,
     native::Native,
@@ -27,6 +28,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &DynamicsUsers,
     &GraphUsers,
     &AnyWorkbook,
+    &Journal,
     &Btmp,
     &Wtmp,
     &AuthLog,
@@ -36,8 +38,12 @@ pub static FORMATS: &[&dyn Format] = &[
 /// How many column or member names are shown of an input that is not recognised.
 const NAMES_SHOWN_MAX: usize = 8;
 
+/// Files of one format that go by several names.
+const OTHER_NAMES: &[(&str, &str)] = &[("utmp", "wtmp"), ("utmpx", "wtmp")];
+
 /// The format of this name.
 pub fn find(name: &str) -> Option<&'static dyn Format> {
+    let name = OTHER_NAMES.iter().find(|(other, _)| *other == name).map_or(name, |(_, name)| name);
     FORMATS.iter().copied().find(|format| format.info().name == name)
 }
 

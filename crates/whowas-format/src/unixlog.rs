@@ -5,8 +5,6 @@
 //! a second login under one id for another session. A program that writes no process id (sudo on some
 //! systems) is told by its user instead.
 
-use std::borrow::Cow;
-
 use serde_json::Map;
 use whowas_event::{Activity, Event, SessionHints, Status, admit::parse_ip};
 
@@ -75,8 +73,7 @@ fn event(from: UnixMessage<'_>, told: Told<'_>) -> Result<Event, String> {
     event.actor.name = text(told.actor);
     match parse_ip(told.peer) {
         Some(ip) => event.src_endpoint.ip = Some(ip.to_string()),
-        // sshd writes UNKNOWN, and a zero too many makes an address of the past.
-        None if is_address_like(told.peer) => event.src_endpoint.ip = text(&without_zeros(told.peer)),
+        None if is_address_like(told.peer) => event.src_endpoint.ip = text(told.peer),
         None => event.src_endpoint.hostname = text(told.peer),
     }
     event.src_endpoint.port = told.port;
@@ -120,20 +117,9 @@ fn logon_type(service: &str, act: Act) -> Option<&'static str> {
     }
 }
 
-/// Whether a text is four numbers, as of an address.
+/// Whether a text is four numbers, as of an address: `192.030.0.6` is none today, but no name either.
 fn is_address_like(text: &str) -> bool {
     text.split('.').count() == 4 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-}
-
-/// Leading zeros make no octal number here: old programs padded the parts of addresses.
-fn without_zeros(text: &str) -> Cow<'_, str> {
-    let parts: Vec<&str> = text
-        .split('.')
-        .map(|part| if part.len() > 1 { part.trim_start_matches('0') } else { part })
-        .map(|part| if part.is_empty() { "0" } else { part })
-        .collect();
-    let bare = parts.join(".");
-    if parse_ip(&bare).is_some() { Cow::Owned(bare) } else { Cow::Borrowed(text) }
 }
 
 fn text(text: &str) -> Option<String> {

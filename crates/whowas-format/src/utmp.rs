@@ -93,23 +93,25 @@ impl Layout {
         Self { order: Order::Big, fields: Fields::Darwin },
     ];
 
-    /// The layout in which the beginning of a file makes sense: in which most records that say anything are
-    /// whole, more of them than in any other layout.
+    /// The layout in which the beginning of a file makes sense: in which at least half of the records that have
+    /// a type are sound, and more of them than in any other layout.
     pub(crate) fn of(sample: &[u8]) -> Option<Self> {
         let told = |layout: &Self| {
             let (mut sound, mut unsound) = (0_usize, 0_usize);
             for bytes in sample.chunks_exact(layout.record_bytes()).take(RECORDS_SEEN_MAX) {
                 match layout.record(bytes) {
-                    Ok(record) => sound += usize::from(record.says_anything()),
+                    Ok(record) => sound += usize::from(record.kind > 0 && record.says_anything()),
                     Err(_) => unsound += 1,
                 }
             }
-            if sound > unsound { sound } else { 0 }
+            if sound >= unsound { sound } else { 0 }
         };
         let is_signed =
             |layout: &Self| (layout.fields == Fields::Darwin) == sample.starts_with(DARWIN_SIGNATURE);
+        // Of equals the most common one, which stands first.
         let (layout, sound) = Self::ALL
             .into_iter()
+            .rev()
             .filter(is_signed)
             .map(|layout| (layout, told(&layout)))
             .max_by_key(|one| one.1)?;

@@ -19,7 +19,7 @@
 use std::io::Read;
 
 use serde_json::Map;
-use whowas_event::{Activity, Draft, Event, SessionHints, Status, Time, hints::Boundary};
+use whowas_event::{Activity, Draft, Event, SessionHints, Status, Time, TimeError, hints::Boundary};
 
 use crate::{
     chunk::Begun,
@@ -28,6 +28,7 @@ use crate::{
         SAMPLE_BYTES, Sample, Sink, Yields,
     },
     ids::DerivedIds,
+    instant::{self, Instant},
     strict::canonical_object,
     utmp::{Layout, UtmpRecord, kind},
 };
@@ -213,7 +214,7 @@ impl Log {
             }
             Meaning::Boundary(boundary) => {
                 if boundary == Boundary::Boot {
-                    self.booted_at = Some(time(record)?);
+                    self.booted_at = Some(instant(record)?.time);
                 }
                 let event = Event { activity: Activity::Other, status: Status::Success, ..Event::default() };
                 self.draft(record, raw, event, Some(boundary))
@@ -237,8 +238,8 @@ impl Log {
         mut event: Event,
         boundary: Option<Boundary>,
     ) -> Result<Item, String> {
-        event.occurred_at = time(record)?;
-        event.raw_time = raw_time(record, event.occurred_at);
+        let Instant { time, raw_time, .. } = instant(record)?;
+        (event.occurred_at, event.raw_time) = (time, raw_time);
         let numbers = [
             record.kind.to_string(),
             record.process.to_string(),
@@ -281,21 +282,11 @@ fn filled(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn time(record: &UtmpRecord<'_>) -> Result<Time, String> {
-    let seconds = i64::try_from(record.seconds).ok().and_then(|seconds| seconds.checked_mul(1000));
-    let ms = seconds.and_then(|ms| ms.checked_add(i64::from(record.microseconds / 1000)));
-    let time = ms.and_then(|ms| Time::from_ms(ms).ok());
-    time.ok_or_else(|| format!("its time is {} seconds after 1970", record.seconds))
-}
-
-/// The time with its microseconds, where there are any.
-fn raw_time(record: &UtmpRecord<'_>, time: Time) -> Option<String> {
-    if record.microseconds.is_multiple_of(1000) {
-        return None;
-    }
-    let seconds = time.to_string();
-    let (seconds, _) = seconds.split_once('.')?;
-    Some(format!("{seconds}.{:06}Z", record.microseconds))
+fn instant(record: &UtmpRecord<'_>) -> Result<Instant, String> {
+    let microseconds = record.seconds.checked_mul(1_000_000).ok_or(TimeError::Range);
+    microseconds
+        .and_then(|us| instant::of_microseconds(us.saturating_add(u64::from(record.microseconds))))
+        .map_err(|error| format!("its time is {} seconds after 1970: {error}", record.seconds))
 }
 
 #[cfg(test)]
