@@ -37,7 +37,7 @@ fn told(program: &str, messages: &str) -> Vec<String> {
         .filter(|line| !line.is_empty())
         .map(|message| format!("Nov 23 07:22:01 erp {program}: {message}\n"))
         .collect();
-    let Reading { events, others, .. } = read(&AuthLog, lines);
+    let Reading { events, others, .. } = read(&AuthLog, &lines);
     events.iter().map(words).chain(others).collect()
 }
 
@@ -312,7 +312,7 @@ fn only_logs_of_sign_ins_are_recognised() {
     // A cut line at the end of a sample is no doubt, and a line that is too long is one problem.
     let line = "Nov 23 07:22:01 erp sshd[3]: Invalid user eve from 192.0.2.66\n";
     let long = format!("{line}Nov 23 07:22:01 erp sshd[3]: {}\n{line}", "x".repeat(2 * 1024 * 1024));
-    let reading = read(&AuthLog, long);
+    let reading = read(&AuthLog, &long);
     assert_eq!(
         (reading.events.len(), reading.others),
         (2, vec!["line 2: the line is longer than 1 MiB".to_owned()])
@@ -329,7 +329,7 @@ proptest::proptest! {
         rest in "[ -~é]{0,40}( from | for |: | port |; logname=| rhost=| by )?[ -~é]{0,40}",
     ) {
         let line = format!("Nov 23 07:22:01 erp {program}[1]: {head} {rest}\n");
-        let reading = read(&AuthLog, line);
+        let reading = read(&AuthLog, &line);
         proptest::prop_assert_eq!(reading.events.len() + reading.others.len(), 1);
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Reading {
 /// Reads an input, and checks that what is read may be admitted.
 pub(crate) fn read_with(
     format: &dyn Format,
-    input: impl AsRef<[u8]>,
+    input: &(impl AsRef<[u8]> + ?Sized),
     options: &Options,
 ) -> Result<Reading, ReadError> {
     let mut reading = Reading::default();
@@ -46,12 +46,12 @@ pub(crate) fn read_with(
     Ok(reading)
 }
 
-pub(crate) fn read(format: &dyn Format, input: impl AsRef<[u8]>) -> Reading {
+pub(crate) fn read(format: &dyn Format, input: &(impl AsRef<[u8]> + ?Sized)) -> Reading {
     read_with(format, input, &options()).expect("the input as a whole is fine")
 }
 
 /// Whether a format recognises an input.
-pub(crate) fn recognizes(format: &dyn Format, input: impl AsRef<[u8]>) -> bool {
+pub(crate) fn recognizes(format: &dyn Format, input: &(impl AsRef<[u8]> + ?Sized)) -> bool {
     format.recognizes(Sample { bytes: input.as_ref(), is_whole: true })
 }
 

@@ -132,12 +132,12 @@ fn a_day_in_every_layout() {
 
 #[test]
 fn records_know_in_which_run_of_the_machine_they_are() {
-    let reading = read(&Wtmp, file(&DAY[3..4], Writer::Linux32, false));
+    let reading = read(&Wtmp, &file(&DAY[3..4], Writer::Linux32, false));
     assert_eq!(
         reading.events[0].unmapped.as_deref(),
         Some(r#"{"session":{"line":"pts/0","process":4711},"ut_id":"ts/0","ut_type":7}"#)
     );
-    let reading = read(&Wtmp, file(&DAY, Writer::Linux32, false));
+    let reading = read(&Wtmp, &file(&DAY, Writer::Linux32, false));
     assert_eq!(
         reading.events[1].unmapped.as_deref(),
         Some(
@@ -163,7 +163,7 @@ fn types_are_read_as_last_reads_them() {
         (record(6, "ssh:notty", "ada"), "failure"),
         (record(0, "tty2", ""), "set aside: unused record"),
     ] {
-        let reading = read(&Wtmp, file(&[DAY[3], made], Writer::Linux32, false));
+        let reading = read(&Wtmp, &file(&[DAY[3], made], Writer::Linux32, false));
         let told = match &reading.events[1..] {
             [event] => {
                 let boundary = SessionHints::of(event).boundary.map(Boundary::as_str);
@@ -198,8 +198,8 @@ fn attempts_that_failed_are_told_from_logins() {
     );
     let ids: Vec<&str> = reading.events.iter().map(|event| event.native_id.as_str()).collect();
     assert_eq!(ids[1], format!("{}.2", ids[0]), "two attempts of one second are two");
-    assert!(!recognizes(&Btmp, file(&DAY, Writer::Linux32, false)));
-    assert!(!recognizes(&Btmp, file(&DAY[3..5], Writer::Linux32, false)));
+    assert!(!recognizes(&Btmp, &file(&DAY, Writer::Linux32, false)));
+    assert!(!recognizes(&Btmp, &file(&DAY[3..5], Writer::Linux32, false)));
 }
 
 #[test]
@@ -222,10 +222,12 @@ fn damage_costs_the_records_that_have_it() {
     let mut far = made(DAY[3], Writer::Linux64, false);
     put(&mut far, 344, u64::MAX / 1_000_001, 8, false);
     let both = [made(DAY[3], Writer::Linux64, false), far].concat();
-    let reading = read(&Wtmp, both);
+    let reading = read(&Wtmp, &both);
     assert_eq!(
         reading.others,
-        ["record 2: not a record of utmp: its time is 18446725626983 seconds after 1970: outside the years 0001 to 9999"]
+        [
+            "record 2: not a record of utmp: its time is 18446725626983 seconds after 1970: outside the years 0001 to 9999"
+        ]
     );
 }
 

@@ -30,6 +30,6 @@ mod tests;
 
 pub use builder::{Insertion, LoginRecord, SessionBuilder};
 pub use mark::{LaneId, LaneKey};
-pub use pair::{LoneEnd, Pairing};
+pub use pair::{LoneEnd, Pairing, RECORDS_MAX};
 pub use rules::{FormatRules, Keys, SessionRules};
 pub use session::{EndConfidence, EndReason, RecordRef, Session};

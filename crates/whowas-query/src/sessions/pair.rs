@@ -11,6 +11,9 @@ use super::{
     session::{EndConfidence, EndReason, RecordRef, Session},
 };
 
+/// The most records that a session names. A session id that is used for a year of token renewals has 10,000s.
+pub const RECORDS_MAX: usize = 1_000;
+
 /// The moments at which no session of one machine goes on, in the order of time.
 pub(super) type Boundaries = BTreeSet<(Time, Boundary, RecordKey)>;
 
@@ -115,22 +118,26 @@ impl<'m> Pass<'_, 'm> {
         let of = |is: fn(&Role) -> bool| -> Vec<&'m Mark> {
             group.iter().copied().filter(|mark| is(&mark.role)).collect()
         };
-        let mut ends = of(|role| matches!(role, Role::End(_)));
+        let mut ends = Ends::new(of(|role| matches!(role, Role::End(_))));
         let mut starts = of(|role| matches!(role, Role::Start));
-        self.infer(at, &starts, &ends);
-        if self.is_open()
-            && let Some(end) = take(&mut ends, |end| self.fits(end) || starts.is_empty())
-        {
-            self.end(end);
-        }
-        starts.sort_by_key(|start| !ends.iter().any(|end| same_process(start, end)));
-        for start in starts {
-            self.start(start);
-            if let Some(end) = take(&mut ends, |end| same_process(start, end)) {
+        self.infer(at, !starts.is_empty(), !ends.is_empty());
+        if let Some(session) = self.current.as_ref().filter(|session| session.end.is_none()) {
+            let process = session.start.process;
+            let end = ends.take_fitting(process);
+            // Whatever ends the line, where nobody else takes it.
+            let end = if starts.is_empty() { end.or_else(|| ends.take_any()) } else { end };
+            if let Some(end) = end {
                 self.end(end);
             }
         }
-        for end in ends {
+        starts.sort_by_key(|start| !ends.have_fitting(start.process));
+        for start in starts {
+            self.start(start);
+            if let Some(end) = ends.take_fitting(start.process) {
+                self.end(end);
+            }
+        }
+        while let Some(end) = ends.take_any() {
             self.end(end);
         }
         for touch in of(|role| matches!(role, Role::Touch)) {
@@ -138,22 +145,13 @@ impl<'m> Pass<'_, 'm> {
         }
     }
 
-    fn is_open(&self) -> bool {
-        self.current.as_ref().is_some_and(|session| session.end.is_none())
-    }
-
-    /// Whether an end is of the process that opened the session that goes on.
-    fn fits(&self, end: &Mark) -> bool {
-        self.current.as_ref().is_some_and(|session| same_process(session.start, end))
-    }
-
     /// Ends the session that goes on if, before `at`, something ended it that no record tells.
-    fn infer(&mut self, at: Time, starts: &[&'m Mark], ends: &[&'m Mark]) {
+    fn infer(&mut self, at: Time, has_starts: bool, has_ends: bool) {
         let Some(session) = self.current.as_mut().filter(|session| session.end.is_none()) else { return };
         let boundary = session.boundary.map(|at| End::inferred(at, EndReason::Shutdown));
-        let end = if !starts.is_empty() {
+        let end = if has_starts {
             [boundary, session.silent_end()].into_iter().flatten().min()
-        } else if ends.is_empty() || self.lane.is_line {
+        } else if !has_ends || self.lane.is_line {
             boundary
         } else {
             // Ends are often written while the machine goes down.
@@ -275,14 +273,17 @@ impl<'m> Draft<'m> {
             end_reason: reason,
             end_confidence: confidence,
             last_seen,
-            records: marks.into_iter().map(record).collect(),
+            record_count: marks.len(),
+            records: shown(&marks),
         }
     }
 }
 
-/// Whether an end may be of the process that a start is of.
-fn same_process(start: &Mark, end: &Mark) -> bool {
-    start.process == end.process || end.process.is_none() || start.process.is_none()
+/// The first records and the last one, if there are too many.
+fn shown(marks: &[&Mark]) -> Vec<RecordRef> {
+    let behind = if marks.len() > RECORDS_MAX { marks.last() } else { None };
+    let first = RECORDS_MAX - usize::from(behind.is_some());
+    marks.iter().take(first).chain(behind).map(|mark| record(mark)).collect()
 }
 
 fn record(mark: &Mark) -> RecordRef {
@@ -294,8 +295,48 @@ fn lone_end(mark: &Mark) -> LoneEnd {
     LoneEnd { at: mark.at, user, session_uid, record: record(mark) }
 }
 
-/// Takes the first mark that is such out of a list.
-fn take<'m>(marks: &mut Vec<&'m Mark>, is: impl Fn(&'m Mark) -> bool) -> Option<&'m Mark> {
-    let at = marks.iter().position(|mark| is(mark))?;
-    Some(marks.remove(at))
+/// The ends of one instant, by the process they are of. An instant may have any number of them, so none is looked
+/// at twice.
+struct Ends<'m>(BTreeMap<Option<u32>, Vec<&'m Mark>>);
+
+impl<'m> Ends<'m> {
+    /// In the order of marks: the last of each list is the first to be taken.
+    fn new(mut ends: Vec<&'m Mark>) -> Self {
+        ends.reverse();
+        let mut by_process: BTreeMap<_, Vec<&Mark>> = BTreeMap::new();
+        for end in ends {
+            by_process.entry(end.process).or_default().push(end);
+        }
+        Self(by_process)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The list that has an end which may be of this process: its own, else one of no known process.
+    fn fitting(&self, process: Option<u32>) -> Option<Option<u32>> {
+        match process {
+            None => self.0.keys().next().copied(),
+            known => [known, None].into_iter().find(|key| self.0.contains_key(key)),
+        }
+    }
+
+    fn have_fitting(&self, process: Option<u32>) -> bool {
+        self.fitting(process).is_some()
+    }
+
+    fn take_fitting(&mut self, process: Option<u32>) -> Option<&'m Mark> {
+        let key = self.fitting(process)?;
+        let ends = self.0.get_mut(&key)?;
+        let end = ends.pop();
+        if ends.is_empty() {
+            self.0.remove(&key);
+        }
+        end
+    }
+
+    fn take_any(&mut self) -> Option<&'m Mark> {
+        self.take_fitting(None)
+    }
 }

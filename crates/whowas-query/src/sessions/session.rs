@@ -129,7 +129,10 @@ pub struct Session {
     pub end_confidence: EndConfidence,
     /// The last moment at which a record shows it.
     pub last_seen: Time,
-    /// The records it was derived from, in the order of time. The first one opened it.
+    /// How many records it was derived from.
+    pub record_count: usize,
+    /// The records, in the order of time: the first one opened it. Beyond [`super::RECORDS_MAX`] only the first ones
+    /// and the last.
     pub records: Vec<RecordRef>,
 }
 

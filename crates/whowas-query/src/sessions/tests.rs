@@ -306,6 +306,23 @@ fn insertions_are_told_and_so_are_the_lanes_they_change() {
     assert_eq!(show(&builder.pairing(at(500))), "ben 11–99 shutdown inferred 3");
 }
 
+#[test]
+fn very_many_records_of_one_instant_cost_no_more_than_others() {
+    let mut builder = SessionBuilder::new(SessionRules::default());
+    for id in 0..40_000 {
+        let what = if id % 2 == 0 { "+" } else { "-" };
+        let process = id % 1_000;
+        builder.insert(parse(&format!("wtmp 7 {id} {what} pts/0 ada {process}")).record());
+        builder.insert(parse(&format!("other {id} x{id} ~ s ada -")).record());
+    }
+    builder.insert(parse("other 0 first + s ada -").record());
+    let pairing = builder.pairing(at(50_000));
+    assert_eq!(pairing.sessions.len(), 20_001);
+    let long = pairing.sessions.iter().find(|session| session.format == "other").unwrap();
+    assert_eq!((long.record_count, long.records.len()), (40_001, super::RECORDS_MAX));
+    assert_eq!(long.records.last().map(|record| &*record.native_id), Some("x39999"));
+}
+
 /// Records that meet in few lanes, at few instants, with few ids.
 fn records() -> impl Strategy<Value = Vec<Owned>> {
     let what = prop::sample::select(vec!["+", "+", "+", "-", "-", "x", "!", "~", "boot", "down"]);

@@ -11,15 +11,16 @@ use whowas_store::Clock;
 use super::{import, normalize};
 use crate::{
     cli::{Global, Sessions},
-    config::SystemClock,
+    config::{Settings, SystemClock},
     failure::{DONE, Failure, REJECTED},
-    output, times,
+    output, session_rules, times,
 };
 
 pub(crate) fn run(global: &Global, args: &Sessions) -> Result<u8, Failure> {
     let zone = times::zone(global.timezone.as_deref())?;
     let now = SystemClock.now();
-    let (pairing, rejected) = pair(args, now)?;
+    let rules = session_rules::rules(&Settings::load(global)?.sessions);
+    let (pairing, rejected) = pair(args, rules, now)?;
     if global.json {
         for session in &pairing.sessions {
             output::json_line(&json(session))?;
@@ -35,16 +36,12 @@ pub(crate) fn run(global: &Global, args: &Sessions) -> Result<u8, Failure> {
 }
 
 /// The sessions of a file, and how many of its records were rejected.
-fn pair(args: &Sessions, now: Time) -> Result<(Pairing, u64), Failure> {
+fn pair(args: &Sessions, rules: SessionRules, now: Time) -> Result<(Pairing, u64), Failure> {
     let options = import::read_options(&args.reading, now)?;
     let format = import::format_name(&args.reading);
     let name = args.file.display().to_string();
-    let gathering = RefCell::new(Gathering {
-        builder: SessionBuilder::new(SessionRules::default()),
-        format: "",
-        record: 0,
-        rejected: 0,
-    });
+    let gathering =
+        RefCell::new(Gathering { builder: SessionBuilder::new(rules), format: "", record: 0, rejected: 0 });
     let mut begin = |start: whowas_format::FileStart<'_>| {
         gathering.borrow_mut().format = start.format.name;
         Ok(())
@@ -86,7 +83,13 @@ impl Gathering {
                 match admit(draft, RawData::Dropped) {
                     Ok(admitted) => {
                         let (source, format, event) = (self.format, self.format, &admitted.event);
-                        self.builder.insert(LoginRecord { source, format, revision: 0, position: None, event });
+                        self.builder.insert(LoginRecord {
+                            source,
+                            format,
+                            revision: 0,
+                            position: None,
+                            event,
+                        });
                     }
                     Err(rejection) => {
                         self.rejected += 1;
@@ -120,6 +123,7 @@ fn json(session: &Session) -> Value {
         "duration_s": session.duration_s(),
         "last_seen": session.last_seen,
         "session_uid": session.session_uid,
+        "record_count": session.record_count,
         "records": records,
     })
 }

@@ -63,7 +63,8 @@ fn people_see_a_table_with_the_newest_first() {
     world.file("wtmp", wtmp(&DAY));
     let run = world.run("sessions --file wtmp --timezone UTC").exits(0);
     let cells = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-    let rows: Vec<String> = run.stdout.lines().map(cells).filter(|line| !line.contains('─') && !line.contains('═')).collect();
+    let rows: Vec<String> =
+        run.stdout.lines().map(cells).filter(|line| !line.contains('─') && !line.contains('═')).collect();
     assert_eq!(
         rows,
         [
@@ -132,6 +133,22 @@ fn exit_codes_are_those_of_every_command() {
 }
 
 #[test]
+fn rules_are_settings() {
+    let world = World::new();
+    world.file("wtmp", wtmp(&DAY[..3]));
+    let ends = || {
+        let sessions = world.json("sessions --file wtmp");
+        sessions.iter().map(|one| format!("{} {}", one["end_reason"], one["end"])).collect::<Vec<_>>()
+    };
+    assert_eq!(ends(), ["\"open\" null", "\"open\" null"]);
+    world.file("whowas.toml", "[sessions.wtmp]\ntimeout_s = 60\n");
+    let timeouts = [r#""timeout" "2026-11-24T06:03:00.000Z""#, r#""timeout" "2026-11-24T06:02:00.000Z""#];
+    assert_eq!(ends(), timeouts);
+    world.file("whowas.toml", "[sessions.wtmp]\ntime_out = 60\n");
+    world.run("sessions --file wtmp").exits(2).says("time_out");
+}
+
+#[test]
 fn unix_logs_are_imported_once() {
     let world = World::new();
     world.file("auth.log", AUTH_LOG);
@@ -190,9 +207,10 @@ fn weeks(seed: u64) -> Vec<u8> {
 
 #[test]
 fn sessions_are_those_of_last() {
-    let has_last = Command::new("last").arg("--version").output().is_ok_and(|output| {
-        String::from_utf8_lossy(&output.stdout).contains("util-linux")
-    });
+    let has_last = Command::new("last")
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("util-linux"));
     if !has_last {
         println!("skipped: there is no `last` of util-linux");
         return;
@@ -206,7 +224,8 @@ fn sessions_are_those_of_last() {
             .env("TZ", "UTC")
             .output()
             .unwrap();
-        let mut want: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().filter_map(of_last).collect();
+        let mut want: Vec<String> =
+            String::from_utf8(output.stdout).unwrap().lines().filter_map(of_last).collect();
         let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
         let mut got: Vec<String> = world
             .json("sessions --file wtmp")
@@ -216,7 +235,8 @@ fn sessions_are_those_of_last() {
                     Some("shutdown") => "machine".to_owned(),
                     _ => session["end"].as_str().unwrap_or("open").to_owned(),
                 };
-                let [user, line, host, start] = ["user", "line", "host", "start"].map(|name| text(&session[name]));
+                let [user, line, host, start] =
+                    ["user", "line", "host", "start"].map(|name| text(&session[name]));
                 format!("{user} {line} {host} {start} {end}")
             })
             .collect();
