@@ -321,6 +321,21 @@ fn only_logs_of_sign_ins_are_recognised() {
     assert_eq!(ids[1], format!("{}.2", ids[0]));
 }
 
+#[test]
+fn long_lines_of_an_attacker_are_read_in_no_time() {
+    let from = " from 192.0.2.66 port 1 x".repeat(20_000);
+    let repeated = "message repeated 2 times: [ ".repeat(20_000);
+    let known =
+        "pam_unix(sshd:auth): authentication failure; logname=".to_owned() + &" rhost=1 x".repeat(50_000);
+    let messages =
+        [format!("Failed password for eve{from}"), repeated, format!("Invalid user eve{from}"), known];
+    assert!(
+        told("sshd[1]", &messages.join("\n"))
+            .iter()
+            .all(|line| line.starts_with("set aside") || line.contains("failed"))
+    );
+}
+
 proptest::proptest! {
     #[test]
     fn no_message_panics(

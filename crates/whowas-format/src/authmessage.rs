@@ -68,12 +68,15 @@ impl<'a> Told<'a> {
 /// Reads a message of a program.
 pub(crate) fn understand<'a>(program: &'a str, message: &'a str) -> Meaning<'a> {
     let message = without_solaris_id(message.trim());
-    if let Some((inner, count)) = repeated(message) {
-        return match understand(program, inner) {
-            Meaning::Told(told) => Meaning::Told(Told { count: Some(count), ..told }),
-            aside => aside,
-        };
+    match repeated(message).map(|(inner, count)| (one(program, inner), count)) {
+        Some((Meaning::Told(told), count)) => Meaning::Told(Told { count: Some(count), ..told }),
+        Some((aside, _)) => aside,
+        None => one(program, message),
     }
+}
+
+/// Reads a message that stands for itself.
+fn one<'a>(program: &'a str, message: &'a str) -> Meaning<'a> {
     if let Some(meaning) = pammessage::understand(program, message) {
         return meaning;
     }

@@ -2,6 +2,9 @@
 
 use crate::authmessage::{Meaning, Told};
 
+/// How many places of a message may name the other end. A name has at most 255 bytes, and so 42 of them.
+const CANDIDATES_MAX: usize = 64;
+
 /// Reads a message; what is no sign-in is set aside.
 pub(crate) fn understand(message: &str) -> Meaning<'_> {
     let message =
@@ -134,7 +137,7 @@ impl<'a> Peer<'a> {
     /// ` from ADDRESS`. A user name may look like one, but stands in front.
     fn at_end_of(text: &'a str) -> Option<Self> {
         let candidates = || {
-            let places = text.rmatch_indices(" from ").map(|(at, _)| at);
+            let places = text.rmatch_indices(" from ").map(|(at, _)| at).take(CANDIDATES_MAX);
             places.filter_map(|at| Some((text.get(..at)?, text.get(at + " from ".len()..)?)))
         };
         let with_port = candidates().find_map(|(before, rest)| {

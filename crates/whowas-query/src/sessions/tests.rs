@@ -315,7 +315,7 @@ fn very_many_records_of_one_instant_cost_no_more_than_others() {
         builder.insert(parse(&format!("wtmp 7 {id} {what} pts/0 ada {process}")).record());
         builder.insert(parse(&format!("other {id} x{id} ~ s ada -")).record());
     }
-    builder.insert(parse("other 0 first + s ada -").record());
+    builder.insert(parse("other 0 0a + s ada -").record());
     let pairing = builder.pairing(at(50_000));
     assert_eq!(pairing.sessions.len(), 20_001);
     let long = pairing.sessions.iter().find(|session| session.format == "other").unwrap();

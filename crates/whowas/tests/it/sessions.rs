@@ -219,7 +219,7 @@ fn sessions_are_those_of_last() {
         let world = World::new();
         world.file("wtmp", weeks(seed));
         let output = Command::new("last")
-            .args(["--fulltimes", "--time-format", "iso", "--fullnames", "--file"])
+            .args(["--time-format", "iso", "--fullnames", "--file"])
             .arg(world.path("wtmp"))
             .env("TZ", "UTC")
             .output()
