@@ -47,8 +47,9 @@ pub enum Insertion {
 ///
 /// What is kept is one mark (some 300 bytes) for each record that opens, ends or shows a session, by lane: memory
 /// grows with the records of sessions, not with failures. A lane's sessions depend on its own marks and on the
-/// boundaries of its machine alone, so a caller that keeps sessions elsewhere may feed a builder the records
-/// of a few lanes, and [`SessionBuilder::take_touched`] says which lanes a batch has changed.
+/// boundaries of its machine alone, so a caller that keeps sessions elsewhere may feed a builder the newest
+/// revisions of the records of a few lanes, with the starts and stops of their machines, and
+/// [`SessionBuilder::take_touched`] says which lanes a batch has changed.
 #[derive(Clone, Debug)]
 pub struct SessionBuilder {
     rules: SessionRules,

@@ -311,7 +311,7 @@ fn very_many_records_of_one_instant_cost_no_more_than_others() {
     let mut builder = SessionBuilder::new(SessionRules::default());
     for id in 0..40_000 {
         let what = if id % 2 == 0 { "+" } else { "-" };
-        let process = id % 1_000;
+        let process = id;
         builder.insert(parse(&format!("wtmp 7 {id} {what} pts/0 ada {process}")).record());
         builder.insert(parse(&format!("other {id} x{id} ~ s ada -")).record());
     }
@@ -402,6 +402,30 @@ proptest! {
             lines
         };
         prop_assert_eq!(lines(&mut kept.values()), lines(&mut std::iter::once(&want)));
+    }
+
+    /// A lane needs its own records and the boundaries, and no others.
+    #[test]
+    fn lanes_stand_alone(mut records in records(), rules in rules()) {
+        let mut ids = std::collections::BTreeSet::new();
+        records.retain(|record| ids.insert(record.event.native_id.as_str().to_owned()));
+        let lane_of = |record: &Owned| {
+            let mut alone = SessionBuilder::new(rules.clone());
+            alone.insert(record.record());
+            alone.take_touched().pop_first()
+        };
+        let mut whole = SessionBuilder::new(rules.clone());
+        for record in &records {
+            whole.insert(record.record());
+        }
+        for lane in whole.take_touched() {
+            let is_needed = |record: &&Owned| {
+                let is_boundary = SessionHints::of(&record.event).boundary.is_some();
+                is_boundary || lane_of(record).as_ref() == Some(&lane)
+            };
+            let needed: Vec<Owned> = records.iter().filter(is_needed).cloned().collect();
+            prop_assert_eq!(pair(&needed, rules.clone(), at(400)), whole.pairing_of([&lane], at(400)));
+        }
     }
 
     /// A session has a start that is one, an end that is not before it, and a reason that fits; and no record
