@@ -10,6 +10,9 @@
 //! | `booted_at` | RFC 3339 | start of the machine's run in which this happened, where the source's order tells it |
 //! | `boundary` | `boot`, `shutdown` | the whole machine started or stopped: nobody's session goes on behind it |
 //! | `end` | `logout`, `expired`, `revoked`, `timeout`, `shutdown` | why a session ended, where a sign-out tells |
+//!
+//! Beside it, as a member of `unmapped` itself, stands `last_seen_at` (RFC 3339): until then, by the source, the session that
+//! begins with this record went on.
 
 use serde_json::{Map, Value, json};
 
@@ -58,12 +61,15 @@ pub struct SessionHints {
     pub boundary: Option<Boundary>,
     /// The source's reason for the end.
     pub end: Option<String>,
+    /// The last sign of life that the source knows.
+    pub last_seen_at: Option<Time>,
 }
 
 impl SessionHints {
     /// The hints of an event.
     pub fn of(event: &Event) -> Self {
-        let Some(unmapped) = event.unmapped.as_deref().filter(|text| text.contains("\"session\"")) else {
+        let says_anything = |text: &&str| text.contains("\"session\"") || text.contains("\"last_seen_at\"");
+        let Some(unmapped) = event.unmapped.as_deref().filter(says_anything) else {
             return Self::default();
         };
         let unmapped: Value = serde_json::from_str(unmapped).unwrap_or_default();
@@ -75,6 +81,10 @@ impl SessionHints {
             booted_at: text("booted_at").and_then(|time| Time::parse_rfc3339(time).ok()),
             boundary: text("boundary").and_then(Boundary::from_word),
             end: text("end").map(str::to_owned),
+            last_seen_at: unmapped
+                .get("last_seen_at")
+                .and_then(Value::as_str)
+                .and_then(|time| Time::parse_rfc3339(time).ok()),
         }
     }
 
@@ -87,6 +97,9 @@ impl SessionHints {
             ("boundary", self.boundary.map(|boundary| json!(boundary.as_str()))),
             ("end", self.end.as_ref().map(|reason| json!(reason))),
         ];
+        if let Some(time) = self.last_seen_at {
+            unmapped.insert("last_seen_at".to_owned(), json!(time.to_string()));
+        }
         let members: Map<String, Value> =
             members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
         if !members.is_empty() {
@@ -108,6 +121,7 @@ mod tests {
             booted_at: Some(Time::parse_rfc3339("2026-11-24T07:00:00Z").unwrap()),
             boundary: Some(Boundary::Shutdown),
             end: Some("expired".to_owned()),
+            last_seen_at: Some(Time::parse_rfc3339("2026-11-24T08:00:00Z").unwrap()),
         };
         let mut members = Map::new();
         hints.write(&mut members);

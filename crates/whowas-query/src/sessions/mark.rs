@@ -75,6 +75,8 @@ pub(super) struct Mark {
     pub(super) position: Option<u64>,
     pub(super) process: Option<u32>,
     pub(super) booted_at: Option<Time>,
+    /// Until when the source knows the session to go on.
+    pub(super) last_seen_at: Option<Time>,
     pub(super) told: Told,
 }
 
@@ -110,8 +112,14 @@ impl Mark {
             position: record.position,
             process: hints.process,
             booted_at: hints.booted_at,
+            last_seen_at: hints.last_seen_at,
             told,
         })
+    }
+
+    /// The last moment at which this record shows its session.
+    pub(super) fn shows_until(&self) -> Time {
+        self.last_seen_at.map_or(self.at, |seen| seen.max(self.at))
     }
 
     pub(super) fn lane(&self) -> LaneKey {

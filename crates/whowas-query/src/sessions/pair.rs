@@ -95,7 +95,7 @@ impl Lane<'_> {
             start,
             told: start.told.clone(),
             marks: vec![start],
-            last_seen: start.at,
+            last_seen: start.shows_until(),
             rules: self.rules.of(&start.told.format),
             boundary: boundaries.map(|(at, _, _)| *at).find(|at| *at > from),
             end: None,
@@ -209,7 +209,7 @@ impl<'m> Draft<'m> {
     fn add(&mut self, mark: &'m Mark) {
         self.told.complete(&mark.told);
         if self.end.is_none() {
-            self.last_seen = self.last_seen.max(mark.at);
+            self.last_seen = self.last_seen.max(mark.shows_until());
         }
         self.marks.push(mark);
     }

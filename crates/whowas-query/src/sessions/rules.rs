@@ -48,6 +48,7 @@ impl Default for SessionRules {
     /// |---|---|---|---|
     /// | `wtmp` | lines, reused | – | told |
     /// | `auth-log` | process ids, reused | 60 s: a slow directory server stands between the two lines | told |
+    /// | `dynamics-user-log` | unique | – | told; 15 minutes after the last sign of life, which the system writes every 15 minutes, a session that is not closed is over |
     /// | `entra-*` | unique | – | never told |
     /// | any other | unique | – | told |
     fn default() -> Self {
@@ -57,6 +58,7 @@ impl Default for SessionRules {
         let formats = [
             ("wtmp", reused),
             ("auth-log", FormatRules { told_twice_ms: 60_000, ..reused }),
+            ("dynamics-user-log", FormatRules { timeout_ms: Some(15 * 60 * 1000), ..rules }),
             ("entra-graph", silent),
             ("entra-monitor", silent),
             ("entra-csv", silent),

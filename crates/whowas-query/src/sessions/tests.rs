@@ -280,6 +280,16 @@ fn silence_and_age_end_what_the_rules_say() {
 }
 
 #[test]
+fn a_sign_of_life_that_the_source_writes_into_the_start_counts() {
+    let mut row = parse("other 0 1 + a ada -");
+    row.format = "dynamics-user-log";
+    row.event.unmapped = Some(r#"{"last_seen_at":"1970-01-01T02:00:00.000Z"}"#.to_owned());
+    let ends = |as_of| show(&pair(std::slice::from_ref(&row), SessionRules::default(), at(as_of)));
+    assert_eq!(ends(7_200 + 899), "ada 0–… open none 1");
+    assert_eq!(ends(7_200 + 900), "ada 0–8100 timeout inferred 1");
+}
+
+#[test]
 fn insertions_are_told_and_so_are_the_lanes_they_change() {
     let mut builder = SessionBuilder::new(SessionRules::default());
     let mut insert = |line: &str| {

@@ -149,6 +149,23 @@ fn rules_are_settings() {
 }
 
 #[test]
+fn an_end_that_a_user_log_only_guesses_is_inferred() {
+    let world = World::new();
+    world.file(
+        "UserLog.csv",
+        "UserId,CreatedDateTime,LogoutDateTime,SessionId,TerminatedOk\n\
+         ADA,2025-03-12 07:22:01,2025-03-12 15:52:00,12,1\n\
+         GRACE,2025-03-12 08:00:00,2025-03-12 08:45:00,13,0\n",
+    );
+    let sessions = world.json("sessions --file UserLog.csv --source-timezone UTC");
+    let words = |session: &Value| {
+        ["user", "end", "end_reason", "end_confidence"].map(|name| session[name].as_str().unwrap().to_owned())
+    };
+    assert_eq!(words(&sessions[0]), ["GRACE", "2025-03-12T09:00:00.000Z", "timeout", "inferred"]);
+    assert_eq!(words(&sessions[1]), ["ADA", "2025-03-12T15:52:00.000Z", "logout", "explicit"]);
+}
+
+#[test]
 fn unix_logs_are_imported_once() {
     let world = World::new();
     world.file("auth.log", AUTH_LOG);
