@@ -44,6 +44,7 @@ mod unixlog;
 pub mod users;
 mod utmp;
 pub mod wtmp;
+pub mod windows;
 pub mod xlsx;
 
 pub use container::{Input, ReadSeek};

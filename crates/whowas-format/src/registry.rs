@@ -14,6 +14,7 @@ use crate::{
     table::Header,
     users::{DynamicsUsers, GraphUsers, UsersCsv},
     wtmp::{Btmp, Wtmp},
+    windows::WindowsEvents,
     xlsx::AnyWorkbook,
 };
 
@@ -23,6 +24,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &EntraGraph,
     &EntraCsv,
     &Native,
+    &WindowsEvents,
     &DynamicsLcs,
     &DynamicsUserLog,
     &DynamicsUsers,

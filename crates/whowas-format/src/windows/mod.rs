@@ -1,0 +1,131 @@
+//! `windows-event`: sign-ins, sign-outs and what belongs to them from the event logs of Windows.
+//!
+//! One event comes in many framings: in the binary files of the log (EVTX), as XML, and as JSON of many
+//! collectors. They are one format, so that an event that is delivered in two of them has one source and one
+//! id, and is one record.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `record.rs` | an event in texts: what all framings have in common |
+//! | `map.rs` | what it means: the one place that knows event numbers |
+//! | `words.rs` | numbers of logon types and error codes in words |
+//! | `json.rs`, `xml.rs`, `evtx.rs` | the framings |
+//! | `binxml.rs`, `binvalue.rs` | records of EVTX as XML |
+
+use std::io::Read;
+
+use serde_json::Value;
+use whowas_event::Draft;
+
+use crate::{
+    chunk::Begun,
+    contract::{
+        Format, Info, Item, Options, Place, Problem, ReadError, ReadSummary, Sample, Sink, Stop, Yields,
+    },
+    ids::DerivedIds,
+    jsonstream::{self, JsonRecord},
+    strict::Strict,
+};
+
+mod binvalue;
+mod binxml;
+mod evtx;
+mod json;
+mod map;
+mod record;
+mod words;
+mod xml;
+
+use map::Context;
+use record::Record;
+
+/// The format.
+#[derive(Debug)]
+pub struct WindowsEvents;
+
+static INFO: Info = Info {
+    name: "windows-event",
+    product: "Microsoft Windows",
+    marker: "EVTX files; XML with `<Event>` and `<System>`; JSON objects with `EventID`, computer and log or provider, \
+             in the shapes of Winlogbeat, NXLog, Azure Monitor, Wazuh and evtx_dump",
+    yields: Yields { start: true, end: true, failure: true, identity: false },
+    row_caps: &[],
+};
+
+/// How many records are looked at to recognise the format.
+const LOOKED_AT_MAX: usize = 8;
+
+impl Format for WindowsEvents {
+    fn info(&self) -> &'static Info {
+        &INFO
+    }
+
+    fn recognizes(&self, sample: Sample<'_>) -> bool {
+        sample.bytes.starts_with(evtx::MAGIC)
+            || xml::recognizes(sample.bytes)
+            || (jsonstream::is_json_like(sample)
+                && jsonstream::first_objects(sample, LOOKED_AT_MAX).iter().any(json::is_event))
+    }
+
+    fn read(
+        &self,
+        input: &mut dyn Read,
+        options: &Options,
+        sink: &mut Sink<'_>,
+    ) -> Result<ReadSummary, ReadError> {
+        let mut reading =
+            Reading { context: Context { options, ids: DerivedIds::default(), times_without_zone: 0 }, sink };
+        let (beginning, mut input) = Begun::new(input, 512)?;
+        let mut warnings = Vec::new();
+        let read = if beginning.starts_with(evtx::MAGIC) {
+            let seen = evtx::read(&mut input, &mut |place, found| reading.xml(place, found))?;
+            warnings = seen.warnings;
+            seen.records
+        } else if beginning.trim_ascii_start().starts_with(b"<") {
+            xml::read(&mut input, &mut |place, found| reading.xml(place, found))?
+        } else {
+            jsonstream::read_records(&mut input, &mut |found| reading.json(found))?
+        };
+        let times_without_zone = reading.context.times_without_zone;
+        Ok(ReadSummary { read, times_without_zone, warnings })
+    }
+}
+
+/// A reading under way: what records become, whatever framing they come in.
+struct Reading<'a, 's> {
+    context: Context<'a>,
+    sink: &'a mut Sink<'s>,
+}
+
+impl Reading<'_, '_> {
+    fn xml(&mut self, place: Place, found: Result<&str, Problem>) -> Result<(), Stop> {
+        let item = found.and_then(|text| {
+            let parsed = xml::record(text).and_then(|record| self.item(&record, text.as_bytes()));
+            parsed.map_err(|reason| Problem { place, reason, raw: kept(text.as_bytes()) })
+        });
+        (self.sink)(item.unwrap_or_else(Item::Problem))
+    }
+
+    fn json(&mut self, found: Result<JsonRecord<'_>, Problem>) -> Result<(), Stop> {
+        let item = found.and_then(|record| match serde_json::from_slice(record.raw) {
+            Ok(Strict(Value::Object(object))) => {
+                let parsed = json::record(&object).and_then(|parsed| self.item(&parsed, record.raw));
+                parsed.map_err(|reason| record.problem(reason))
+            }
+            Ok(_) => Err(record.problem("not a JSON object")),
+            Err(error) => Err(record.parse_problem(&error)),
+        });
+        (self.sink)(item.unwrap_or_else(Item::Problem))
+    }
+
+    fn item(&mut self, record: &Record, raw: &[u8]) -> Result<Item, String> {
+        Ok(match map::event(record, &mut self.context)? {
+            Some(event) => Item::Draft(Draft { event, raw: raw.to_vec() }),
+            None => Item::SetAside { category: record.category() },
+        })
+    }
+}
+
+fn kept(raw: &[u8]) -> Vec<u8> {
+    raw.get(..crate::contract::PROBLEM_RAW_BYTES_MAX).unwrap_or(raw).to_vec()
+}
