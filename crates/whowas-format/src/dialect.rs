@@ -1,7 +1,8 @@
 //! Events in the words of others: ECS 9, OCSF 1.8 class 3002, and our own JSON.
 //!
 //! The mapping is one table in three functions, so that whoever changes a word sees all of them. Members
-//! that say nothing are left out. What ECS and OCSF have no field for stands under `labels` and `unmapped`.
+//! that say nothing are left out. What ECS and OCSF have no field for stands under `labels` and `unmapped`;
+//! ECS's labels are texts without objects in them, so objects of `unmapped` are JSON in `labels.unmapped`.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
@@ -161,12 +162,40 @@ pub fn ecs(sourced: Sourced<'_>) -> Value {
         ],
     );
     set(&mut out, "labels.is_mfa", event.is_mfa.map(|is_mfa| is_mfa.to_string()));
-    set(&mut out, "labels.unmapped", event.unmapped.clone());
+    ecs_labels(event, &mut out);
     set(&mut out, "source.port", event.src_endpoint.port);
     if is_ip {
         set(&mut out, "related.ip", json!([src.ip]));
     }
     Value::Object(out)
+}
+
+/// The members of `unmapped` under their own names; a label of ours comes before one of the same name.
+fn ecs_labels(event: &Event, out: &mut Map<String, Value>) {
+    let Value::Object(members) = unmapped(event) else { return };
+    let Value::Object(labels) = out.entry("labels").or_insert_with(|| Value::Object(Map::new())) else {
+        return;
+    };
+    let mut nested = Map::new();
+    for (name, value) in members {
+        let text = match &value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(value) => Some(value.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        };
+        // A dot would make an object of the name.
+        let label = name.replace('.', "_");
+        match text {
+            Some(text) if label != "unmapped" && !labels.contains_key(&label) => {
+                _ = labels.insert(label, text.into())
+            }
+            _ => _ = nested.insert(name, value),
+        }
+    }
+    if !nested.is_empty() {
+        labels.insert("unmapped".to_owned(), Value::Object(nested).to_string().into());
+    }
 }
 
 fn country_path(event: &Event) -> &'static str {
@@ -204,10 +233,12 @@ fn ecs_event(event: &Event, out: &mut Map<String, Value>) {
     set_texts(out, [("event.code", &event.status_code), ("event.reason", &event.status_detail)]);
 }
 
-/// ECS's `user` is who acts; whom they become is the `user.target`.
+/// ECS's `user` is who acts; whom they become is the `user.target`. In a sign-in it is who signs in, also if
+/// another account asked for it: Beats has it so, and rules for ECS count on it.
 fn ecs_parties(event: &Event, out: &mut Map<String, Value>) {
+    let is_sign_in = matches!(event.activity, Activity::Logon | Activity::Logoff);
     let has_actor = event.actor.uid.is_some() || event.actor.name.is_some();
-    let user = if has_actor { "user.target" } else { "user" };
+    let user = if has_actor && !is_sign_in { "user.target" } else { "user" };
     let User { uid, name, full_name, email_addr, domain, roles } = &event.user;
     for (member, text) in
         [("id", uid), ("name", name), ("full_name", full_name), ("email", email_addr), ("domain", domain)]
@@ -216,7 +247,10 @@ fn ecs_parties(event: &Event, out: &mut Map<String, Value>) {
     }
     set(out, &format!("{user}.roles"), roles.clone());
     if has_actor {
-        set_texts(out, [("user.id", &event.actor.uid), ("user.name", &event.actor.name)]);
+        let paths =
+            if is_sign_in { ["labels.actor_id", "labels.actor_name"] } else { ["user.id", "user.name"] };
+        let [id, name] = paths;
+        set_texts(out, [(id, &event.actor.uid), (name, &event.actor.name)]);
     }
     let related: Vec<&str> = [name, email_addr, uid, &event.actor.name, &event.actor.uid]
         .into_iter()
@@ -378,7 +412,7 @@ mod tests {
                 "session": {"id": "s-1"},
                 "labels": {
                     "auth_protocol": "oidc", "logon_type": "interactive", "device_id": "d-1",
-                    "is_mfa": "true", "unmapped": "{\"risk\":1}",
+                    "is_mfa": "true", "risk": "1",
                 },
             })
         );
@@ -448,5 +482,20 @@ mod tests {
         let document = ecs(sourced(&event(text)));
         assert_eq!(document["user"], json!({"name": "root", "target": {"name": "ada"}}));
         assert_eq!(document["event"]["type"], json!(["info"]));
+        // Who asked for a sign-in does not sign in.
+        let document = ecs(sourced(&event(&text.replace("account_switch", "logon"))));
+        assert_eq!(document["user"], json!({"name": "ada"}));
+        assert_eq!(document["labels"], json!({"actor_name": "root"}));
+    }
+
+    #[test]
+    fn labels_are_texts() {
+        let text = r#"{"occurred_at":"2026-11-20T08:15:30Z","activity":"logon","logon_type":"network","unmapped":{"a.b":true,"n":7,"logon_type":"x","list":[1],"unmapped":"y","z":{"q":1}}}"#;
+        let document = ecs(sourced(&event(text)));
+        let want = json!({
+            "a_b": "true", "n": "7", "logon_type": "network",
+            "unmapped": "{\"list\":[1],\"logon_type\":\"x\",\"unmapped\":\"y\",\"z\":{\"q\":1}}",
+        });
+        assert_eq!(document["labels"], want);
     }
 }

@@ -88,8 +88,6 @@ struct File {
     chunks: u64,
     /// Chunks whose checksums are not those of their bytes.
     changed: u64,
-    /// The lowest and the highest record id, and how many there were.
-    ids: Option<(u64, u64, u64)>,
 }
 
 impl File {
@@ -100,14 +98,6 @@ impl File {
                 "{} of {} chunks do not have the bytes of their checksums: the file was copied while it was written, or changed",
                 self.changed, self.chunks
             ));
-        }
-        if let Some((first, last, count)) = self.ids {
-            let missing = (last - first).saturating_add(1).saturating_sub(count);
-            if missing > 0 {
-                warnings.push(format!(
-                    "{missing} of the record ids {first} to {last} are not in the file: it was exported with a filter, or records were removed"
-                ));
-            }
         }
         warnings
     }
@@ -159,8 +149,6 @@ impl File {
         id: u64,
         each: &mut Each<'_>,
     ) -> Result<(), ReadError> {
-        let (first, last, count) = self.ids.unwrap_or((id, id, 0));
-        self.ids = Some((first.min(id), last.max(id), count + 1));
         let text = binxml::text(chunk, at + RECORD_HEAD_BYTES, at + size - 4);
         let raw = chunk.get(at..at + size).unwrap_or_default();
         match text {

@@ -142,7 +142,7 @@ static KNOWN: [Known; 35] = {
 };
 
 /// Fields of the event that have no word of ours, under their own names.
-const KEPT: [&str; 38] = [
+const KEPT: [&str; 37] = [
     "CertIssuerName",
     "CertSerialNumber",
     "CertThumbprint",
@@ -157,7 +157,6 @@ const KEPT: [&str; 38] = [
     "ProcessName",
     "RemoteCredentialGuard",
     "RestrictedAdminMode",
-    "SessionID",
     "SessionId",
     "SessionName",
     "Status",

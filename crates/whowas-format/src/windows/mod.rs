@@ -73,8 +73,11 @@ impl Format for WindowsEvents {
         options: &Options,
         sink: &mut Sink<'_>,
     ) -> Result<ReadSummary, ReadError> {
-        let mut reading =
-            Reading { context: Context { options, ids: DerivedIds::default(), times_without_zone: 0 }, sink };
+        let mut reading = Reading {
+            context: Context { options, ids: DerivedIds::default(), times_without_zone: 0 },
+            numbers: Numbers::default(),
+            sink,
+        };
         let (beginning, mut input) = Begun::new(input, 512)?;
         let mut warnings = Vec::new();
         let read = if beginning.starts_with(evtx::MAGIC) {
@@ -86,6 +89,7 @@ impl Format for WindowsEvents {
         } else {
             jsonstream::read_records(&mut input, &mut |found| reading.json(found))?
         };
+        warnings.extend(reading.numbers.warning());
         let times_without_zone = reading.context.times_without_zone;
         Ok(ReadSummary { read, times_without_zone, warnings })
     }
@@ -94,13 +98,17 @@ impl Format for WindowsEvents {
 /// A reading under way: what records become, whatever framing they come in.
 struct Reading<'a, 's> {
     context: Context<'a>,
+    numbers: Numbers,
     sink: &'a mut Sink<'s>,
 }
 
 impl Reading<'_, '_> {
     fn xml(&mut self, place: Place, found: Result<&str, Problem>) -> Result<(), Stop> {
         let item = found.and_then(|text| {
-            let parsed = xml::record(text).and_then(|record| self.item(&record, text.as_bytes()));
+            let parsed = xml::record(text).and_then(|record| {
+                self.numbers.add(&record);
+                self.item(&record, text.as_bytes())
+            });
             parsed.map_err(|reason| Problem { place, reason, raw: kept(text.as_bytes()) })
         });
         (self.sink)(item.unwrap_or_else(Item::Problem))
@@ -122,6 +130,48 @@ impl Reading<'_, '_> {
         Ok(match map::event(record, &mut self.context)? {
             Some(event) => Item::Draft(Draft { event, raw: raw.to_vec() }),
             None => Item::SetAside { category: record.category() },
+        })
+    }
+}
+
+/// The record ids of a log: Windows gives every event the next one, so that those which are missing tell.
+#[derive(Debug, Default)]
+struct Numbers {
+    /// Computer and channel of the first record.
+    log: Option<(String, String)>,
+    /// Whether there are several logs, or records without an id.
+    is_mixed: bool,
+    first: u64,
+    last: u64,
+    count: u64,
+}
+
+impl Numbers {
+    fn add(&mut self, record: &Record) {
+        let Some(id) = record.record_id else {
+            self.is_mixed = true;
+            return;
+        };
+        match &self.log {
+            None => {
+                self.log = Some((record.computer.clone(), record.channel.clone()));
+                (self.first, self.last) = (id, id);
+            }
+            Some((computer, channel)) => {
+                self.is_mixed |= *computer != record.computer || *channel != record.channel
+            }
+        }
+        (self.first, self.last) = (self.first.min(id), self.last.max(id));
+        self.count += 1;
+    }
+
+    fn warning(&self) -> Option<String> {
+        let missing = (self.last - self.first).saturating_add(1).saturating_sub(self.count);
+        let (first, last) = (self.first, self.last);
+        (missing > 0 && self.count > 0 && !self.is_mixed).then(|| {
+            format!(
+                "{missing} of the record ids {first} to {last} are not there: a filter was used, or records were removed"
+            )
         })
     }
 }
