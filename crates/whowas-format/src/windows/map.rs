@@ -1,26 +1,13 @@
 //! What an event of a Windows log means, by its provider and number. Whatever framing it came in, the same
 //! event gives the same record.
 //!
-//! | events | activity | |
-//! |---|---|---|
-//! | 4624 | `logon` | the session is *computer/TargetLogonId* |
-//! | 4625 | `logon`, failure | code and words of `SubStatus`, else `Status` |
-//! | 4634, 4647 | `logoff` | |
-//! | 4648 | `account_switch` | the subject acts, with the target's credentials |
-//! | 4768, 4769, 4770 | tickets | failure unless `Status` is 0 |
-//! | 4771, 4772, 4776, 4777 | `preauth` | checked by a domain controller; the logon itself is recorded elsewhere |
-//! | 4778, 4779, 4800–4803 | `other` | the session goes on: neither start nor end |
-//! | LocalSessionManager 21, 23 | `logon`, `logoff` | of a terminal session: *computer/ts/SessionID* |
-//! | LocalSessionManager 24, 25 | `other` | |
-//! | RemoteConnectionManager 1149 | `preauth` | network level authentication |
-//! | 1074, 1076, 4608, 4609, 6005, 6006, 6008, 12, 13, 41, 1100 | `other` | start and end of the computer or its log |
-//!
 //! Source: Microsoft's *Advanced security auditing* reference of each event, whose field names these are.
 
 use serde_json::{Map, Value};
-use whowas_event::{Activity, Event, NativeId, Status};
+use whowas_event::{Activity, Event, NativeId, SessionHints, Status};
 
 use super::{
+    known::{Author, Fields, Known, Outcome, boundary, find},
     record::{Record, number, said},
     words,
 };
@@ -32,114 +19,6 @@ pub(super) struct Context<'a> {
     pub(super) ids: DerivedIds,
     pub(super) times_without_zone: u64,
 }
-
-/// Who writes an event: numbers have a meaning only with that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Author {
-    Security,
-    EventLog,
-    User32,
-    KernelGeneral,
-    KernelPower,
-    TerminalSessions,
-    TerminalConnections,
-}
-
-/// Which fields tell the user, the session and the place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fields {
-    /// `TargetUserName`, `TargetLogonId` …
-    Target,
-    /// Kerberos: `TargetUserName` may be `name@REALM`, and there is no logon id.
-    Ticket,
-    /// `AccountName`, `LogonID`, `ClientName`, `ClientAddress`
-    Account,
-    /// `User` as `DOMAIN\name`, `SessionID`, `Address`
-    Terminal,
-    /// `Param1` … `Param3`: name, domain, address
-    Params,
-    /// `param7`: who shut down
-    Power,
-}
-
-/// How an event tells its outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    Success,
-    Failure,
-    /// By `Status`, which is 0 for success.
-    ByStatus,
-    /// Nobody tried anything.
-    None,
-}
-
-/// An event that is kept.
-struct Known {
-    id: u32,
-    author: Author,
-    activity: Activity,
-    outcome: Outcome,
-    fields: Fields,
-    /// What happened, where activity and status do not say it.
-    detail: Option<&'static str>,
-}
-
-const fn known(
-    id: u32,
-    author: Author,
-    activity: Activity,
-    outcome: Outcome,
-    fields: Fields,
-    detail: &'static str,
-) -> Known {
-    let detail = if detail.is_empty() { None } else { Some(detail) };
-    Known { id, author, activity, outcome, fields, detail }
-}
-
-#[rustfmt::skip]
-static KNOWN: [Known; 35] = {
-    use Activity::{AccountSwitch, AuthenticationTicket, Logoff, Logon, Other, Preauth, ServiceTicketRenew, ServiceTicketRequest};
-    use Author::{EventLog, KernelGeneral, KernelPower, Security, TerminalConnections, TerminalSessions, User32};
-    use Fields::{Account, Params, Power, Target, Terminal, Ticket};
-    use Outcome::{ByStatus, Failure, None, Success};
-    [
-        known(4624, Security, Logon, Success, Target, ""),
-        known(4625, Security, Logon, Failure, Target, ""),
-        known(4634, Security, Logoff, Success, Target, ""),
-        known(4647, Security, Logoff, Success, Target, "initiated by the user"),
-        known(4648, Security, AccountSwitch, Success, Target, ""),
-        known(4768, Security, AuthenticationTicket, ByStatus, Ticket, ""),
-        known(4769, Security, ServiceTicketRequest, ByStatus, Ticket, ""),
-        known(4770, Security, ServiceTicketRenew, ByStatus, Ticket, ""),
-        known(4771, Security, Preauth, Failure, Ticket, ""),
-        known(4772, Security, AuthenticationTicket, Failure, Ticket, ""),
-        known(4773, Security, ServiceTicketRequest, Failure, Ticket, ""),
-        known(4776, Security, Preauth, ByStatus, Target, ""),
-        known(4777, Security, Preauth, Failure, Target, ""),
-        known(4778, Security, Other, Success, Account, "session reconnected"),
-        known(4779, Security, Other, Success, Account, "session disconnected"),
-        known(4800, Security, Other, Success, Target, "workstation locked"),
-        known(4801, Security, Other, Success, Target, "workstation unlocked"),
-        known(4802, Security, Other, Success, Target, "screen saver started"),
-        known(4803, Security, Other, Success, Target, "screen saver ended"),
-        known(21, TerminalSessions, Logon, Success, Terminal, ""),
-        known(23, TerminalSessions, Logoff, Success, Terminal, ""),
-        known(24, TerminalSessions, Other, Success, Terminal, "session disconnected"),
-        known(25, TerminalSessions, Other, Success, Terminal, "session reconnected"),
-        known(1149, TerminalConnections, Preauth, Success, Params, ""),
-        known(4608, Security, Other, None, Power, "system boot"),
-        known(4609, Security, Other, None, Power, "system shutdown"),
-        known(12, KernelGeneral, Other, None, Power, "system boot"),
-        known(13, KernelGeneral, Other, None, Power, "system shutdown"),
-        known(41, KernelPower, Other, None, Power, "system crash: it restarted without shutting down"),
-        known(1074, User32, Other, None, Power, "system shutdown requested"),
-        known(1076, User32, Other, None, Power, "reason for the last unexpected shutdown"),
-        known(6005, EventLog, Other, None, Power, "event log started"),
-        known(6006, EventLog, Other, None, Power, "event log stopped"),
-        known(6008, EventLog, Other, None, Power, "system crash: the previous shutdown was unexpected"),
-        known(1100, EventLog, Other, None, Power, "event log stopped"),
-    ]
-};
 
 /// Fields of the event that have no word of ours, under their own names.
 const KEPT: [&str; 37] = [
@@ -211,40 +90,6 @@ pub(super) fn event(record: &Record, context: &mut Context<'_>) -> Result<Option
     }
     event.unmapped = canonical_object(kept(record, known))?;
     Ok(Some(event))
-}
-
-/// What is known of the record's provider and number.
-fn find(record: &Record) -> Option<&'static Known> {
-    let author = author(record)?;
-    KNOWN.iter().find(|known| known.id == record.event_id && known.author == author)
-}
-
-/// Who wrote the record: by the provider, or by the log where only that is told.
-fn author(record: &Record) -> Option<Author> {
-    let provider = record.provider.to_ascii_lowercase();
-    let channel = record.channel.to_ascii_lowercase();
-    let has = |parts: &[&str]| parts.iter().all(|part| provider.contains(part));
-    Some(match provider.as_str() {
-        "" => match channel.as_str() {
-            "security" if record.event_id == 1100 => Author::EventLog,
-            // The log has one provider, but for the service that keeps it.
-            "security" => Author::Security,
-            "system" if (6005..=6008).contains(&record.event_id) => Author::EventLog,
-            "system" if matches!(record.event_id, 1074 | 1076) => Author::User32,
-            log if log.contains("localsessionmanager") => Author::TerminalSessions,
-            log if log.contains("remoteconnectionmanager") => Author::TerminalConnections,
-            _ => return None,
-        },
-        "eventlog" | "microsoft-windows-eventlog" => Author::EventLog,
-        "user32" | "microsoft-windows-user32" => Author::User32,
-        "microsoft-windows-kernel-general" => Author::KernelGeneral,
-        "microsoft-windows-kernel-power" => Author::KernelPower,
-        _ if has(&["localsessionmanager"]) => Author::TerminalSessions,
-        _ if has(&["remoteconnectionmanager"]) => Author::TerminalConnections,
-        // Some collectors write the name that viewers show, `Microsoft Windows security auditing.`
-        _ if has(&["windows", "security", "auditing"]) => Author::Security,
-        _ => return None,
-    })
 }
 
 fn read_time(text: &str, options: &Options) -> Result<instant::Instant, String> {
@@ -469,5 +314,6 @@ fn kept(record: &Record, known: &Known) -> Map<String, Value> {
             kept.insert(name.to_owned(), value.into());
         }
     }
+    SessionHints { boundary: boundary(known), ..SessionHints::default() }.write(&mut kept);
     kept
 }

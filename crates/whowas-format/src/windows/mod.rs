@@ -7,7 +7,8 @@
 //! | file | what it is |
 //! |---|---|
 //! | `record.rs` | an event in texts: what all framings have in common |
-//! | `map.rs` | what it means: the one place that knows event numbers |
+//! | `known.rs` | which events are kept: the one place that knows their numbers |
+//! | `map.rs` | what they mean, field by field |
 //! | `words.rs` | numbers of logon types and error codes in words |
 //! | `json.rs`, `xml.rs`, `evtx.rs` | the framings |
 //! | `binxml.rs`, `binvalue.rs` | records of EVTX as XML |
@@ -31,6 +32,7 @@ mod binvalue;
 mod binxml;
 mod evtx;
 mod json;
+mod known;
 mod map;
 mod record;
 mod words;
