@@ -2,16 +2,18 @@
 //! chunks as Joachim Metz describes them (*Windows XML Event Log format*, libevtx).
 //!
 //! A fragment is interpreted from its chunk straight into text. No tree is built and nothing is cached, so
-//! memory is the text, and the text is bounded. Fragments name each other by offset and can do so in loops;
-//! therefore the tokens of one record are counted, and so is the depth.
+//! memory is the text, and the text is bounded. Fragments name each other by offset, many can name one, and
+//! they can do so in loops; therefore the depth is bounded, and a chunk has an [`Allowance`] of tokens and text.
 
 use std::fmt::Write;
 
 use super::binvalue::{self, Values};
 
-/// The most tokens that are read for one record. An event of 64 KiB has some 10,000 at most, and templates
-/// are read once for each of their uses.
-const TOKENS_MAX: u32 = 200_000;
+/// The most tokens that are read for one chunk. Its 64 KiB hold up to 600 records, whose templates have some
+/// 200 tokens each.
+const TOKENS_MAX: u32 = 1_000_000;
+/// The most text that a chunk may become, in bytes. Logs become 10 to 30 times as long.
+const CHUNK_TEXT_BYTES_MAX: usize = 256 * 64 * 1024;
 /// How deep templates and fragments may lie in each other; Windows goes to 3.
 const DEPTH_MAX: usize = 8;
 /// How deep elements of one fragment may lie in each other.
@@ -117,11 +119,28 @@ pub(super) fn utf16(bytes: &[u8]) -> String {
     char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 
+/// What may still come out of a chunk.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    tokens: u32,
+    text_bytes: usize,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self { tokens: TOKENS_MAX, text_bytes: CHUNK_TEXT_BYTES_MAX }
+    }
+}
+
 /// The text of the fragment of one record.
-pub(super) fn text(chunk: &[u8], at: usize, end: usize) -> Result<String, Damage> {
-    let mut writer = Writer { out: String::with_capacity(2048), tokens_left: TOKENS_MAX };
-    writer.fragment(Cursor::new(chunk, at, end), &Values::default(), 0, true)?;
-    Ok(writer.out)
+pub(super) fn text(chunk: &[u8], at: usize, end: usize, allowance: &mut Allowance) -> Result<String, Damage> {
+    let text_bytes_max = allowance.text_bytes.min(TEXT_BYTES_MAX);
+    let out = String::with_capacity(2048);
+    let mut writer = Writer { out, text_bytes_max, tokens_left: &mut allowance.tokens };
+    let written = writer.fragment(Cursor::new(chunk, at, end), &Values::default(), 0, true);
+    let out = writer.out;
+    allowance.text_bytes = allowance.text_bytes.saturating_sub(out.len());
+    written.map(|()| out)
 }
 
 /// An element that is open.
@@ -140,9 +159,10 @@ struct Attribute {
     is_absent: bool,
 }
 
-struct Writer {
+struct Writer<'a> {
     out: String,
-    tokens_left: u32,
+    text_bytes_max: usize,
+    tokens_left: &'a mut u32,
 }
 
 /// What of a fragment is open.
@@ -153,7 +173,7 @@ struct State {
     is_in_tag: bool,
 }
 
-impl Writer {
+impl Writer<'_> {
     /// Writes a fragment, up to its end or its last token. `has_dependency`: elements have an id that those
     /// of a fragment which is a value of a template do not have.
     fn fragment(
@@ -168,7 +188,7 @@ impl Writer {
         }
         let mut state = State::default();
         while cursor.at < cursor.end {
-            self.tokens_left = self.tokens_left.checked_sub(1).ok_or(Damage::Limit)?;
+            *self.tokens_left = self.tokens_left.checked_sub(1).ok_or(Damage::Limit)?;
             let token = cursor.u8()?;
             match token {
                 0x00 => break,
@@ -201,7 +221,7 @@ impl Writer {
                 0x0f => _ = cursor.take(3)?,
                 _ => self.text_token(&mut state, &mut cursor, token)?,
             }
-            if self.out.len() > TEXT_BYTES_MAX {
+            if self.out.len() > self.text_bytes_max {
                 return Err(Damage::Limit);
             }
         }
@@ -317,7 +337,7 @@ impl Writer {
                 self.out.push(',');
             }
             escape(&mut self.out, item);
-            if self.out.len() > TEXT_BYTES_MAX {
+            if self.out.len() > self.text_bytes_max {
                 return Err(Damage::Limit);
             }
         }

@@ -16,7 +16,7 @@ use std::io::Read;
 use flate2::Crc;
 use memchr::memmem;
 
-use super::binxml;
+use super::binxml::{self, Allowance};
 use crate::{
     chunk::Postponed,
     contract::{PROBLEM_RAW_BYTES_MAX, Place, Problem, ReadError, Stop},
@@ -116,7 +116,7 @@ impl File {
         // What is behind the free space is what the chunk held before it was used again.
         let end = field(chunk, 48).filter(|end| (RECORDS_AT..=chunk.len()).contains(end));
         let mut end = end.unwrap_or(chunk.len());
-        let (mut at, mut last_id) = (RECORDS_AT, None);
+        let (mut at, mut last_id, mut allowance) = (RECORDS_AT, None, Allowance::default());
         while at < end || is_next(chunk, at, last_id) {
             // The chunk's header is written later than its records.
             end = end.max(at + 1);
@@ -131,7 +131,7 @@ impl File {
                 at += skipped.max(1);
                 continue;
             };
-            self.record(chunk, at, size, id, each)?;
+            self.record(chunk, at, size, id, &mut allowance, each)?;
             last_id = Some(id);
             at += size;
         }
@@ -147,9 +147,10 @@ impl File {
         at: usize,
         size: usize,
         id: u64,
+        allowance: &mut Allowance,
         each: &mut Each<'_>,
     ) -> Result<(), ReadError> {
-        let text = binxml::text(chunk, at + RECORD_HEAD_BYTES, at + size - 4);
+        let text = binxml::text(chunk, at + RECORD_HEAD_BYTES, at + size - 4, allowance);
         let raw = chunk.get(at..at + size).unwrap_or_default();
         match text {
             Ok(text) => {
@@ -206,3 +207,7 @@ fn is_unchanged(chunk: &[u8]) -> bool {
     sum(&[part(0, 120), part(128, RECORDS_AT)]) == field(chunk, 124)
         && sum(&[part(RECORDS_AT, end)]) == field(chunk, 52)
 }
+
+#[cfg(test)]
+#[path = "evtx_tests.rs"]
+mod tests;

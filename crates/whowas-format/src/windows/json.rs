@@ -256,3 +256,7 @@ fn list(items: &[Value], out: &mut Vec<(String, String)>) {
         out.extend(value.map(|value| (name, value)));
     }
 }
+
+#[cfg(test)]
+#[path = "json_tests.rs"]
+mod tests;

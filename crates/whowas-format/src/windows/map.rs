@@ -317,3 +317,7 @@ fn kept(record: &Record, known: &Known) -> Map<String, Value> {
     SessionHints { boundary: boundary(known), ..SessionHints::default() }.write(&mut kept);
     kept
 }
+
+#[cfg(test)]
+#[path = "map_tests.rs"]
+mod tests;

@@ -31,6 +31,8 @@ use crate::{
 mod binvalue;
 mod binxml;
 mod evtx;
+#[cfg(test)]
+mod fixture;
 mod json;
 mod known;
 mod map;

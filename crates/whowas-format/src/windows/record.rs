@@ -49,11 +49,13 @@ pub(super) fn said(text: &str) -> Option<&str> {
     (!text.is_empty() && text != "-").then_some(text)
 }
 
-/// A number that is written in decimal or, behind `0x`, in hexadecimal digits.
+/// A number that is written in decimal or, behind `0x`, in hexadecimal digits. A negative one is a code of 32
+/// bits whose highest bit was taken for a sign.
 pub(super) fn number(text: &str) -> Option<u64> {
     let text = text.trim();
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None if text.starts_with('-') => text.parse().ok().map(|code: i32| u64::from(code.cast_unsigned())),
         None => text.parse().ok(),
     }
 }
@@ -72,5 +74,6 @@ mod tests {
         assert_eq!(record.category(), "é".repeat(50));
         assert_eq!(Record::default().category(), "0");
         assert_eq!([number("0x3E7"), number(" 999 "), number("3 - Network")], [Some(999), Some(999), None]);
+        assert_eq!(number("-1073741715"), Some(0xc000_006d));
     }
 }

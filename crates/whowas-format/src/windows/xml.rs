@@ -352,3 +352,7 @@ fn resolved(reference: &BytesRef<'_>) -> String {
         _ => format!("&{name};"),
     }
 }
+
+#[cfg(test)]
+#[path = "xml_tests.rs"]
+mod tests;
