@@ -43,8 +43,8 @@ mod testing;
 mod unixlog;
 pub mod users;
 mod utmp;
-pub mod wtmp;
 pub mod windows;
+pub mod wtmp;
 pub mod xlsx;
 
 pub use container::{Input, ReadSeek};

@@ -13,8 +13,8 @@ use crate::{
     sysuserlog::DynamicsUserLog,
     table::Header,
     users::{DynamicsUsers, GraphUsers, UsersCsv},
-    wtmp::{Btmp, Wtmp},
     windows::WindowsEvents,
+    wtmp::{Btmp, Wtmp},
     xlsx::AnyWorkbook,
 };
 

@@ -1,3 +1,5 @@
+//! EVTX files, made by the test itself, whole and damaged.
+
 use proptest::prelude::*;
 
 use super::{

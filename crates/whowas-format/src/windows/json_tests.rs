@@ -1,3 +1,5 @@
+//! One event in every shape of JSON.
+
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use whowas_event::{Event, NativeId};
@@ -13,6 +15,8 @@ use crate::{
     testing::{options, read, read_any, read_with, recognizes},
 };
 
+const PROVIDER: &str = "Microsoft-Windows-Security-Auditing";
+
 fn object(data: Data<'_>) -> Map<String, Value> {
     data.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect()
 }
@@ -24,15 +28,19 @@ fn with(mut outer: Value, data: Data<'_>) -> Value {
 
 /// An event in every shape.
 fn shapes(id: u32, record_id: u64, data: Data<'_>) -> Vec<Value> {
-    let provider = "Microsoft-Windows-Security-Auditing";
+    [beats(id, record_id, data), converted(id, record_id, data), flat(id, record_id, data)].concat()
+}
+
+/// Winlogbeat.
+fn beats(id: u32, record_id: u64, data: Data<'_>) -> Vec<Value> {
     let winlog = json!({
         "@timestamp": "2026-11-20T08:20:00.000Z", "host": {"name": "collector"}, "event": {"code": id, "kind": "event"},
-        "winlog": {"event_id": id, "provider_name": provider, "channel": "Security", "computer_name": COMPUTER,
+        "winlog": {"event_id": id, "provider_name": PROVIDER, "channel": "Security", "computer_name": COMPUTER,
             "record_id": record_id, "time_created": TIME, "event_data": object(data)},
     });
     let dotted: Map<String, Value> = [
         ("winlog.event_id", json!(id.to_string())),
-        ("winlog.provider_name", json!([provider])),
+        ("winlog.provider_name", json!([PROVIDER])),
         ("winlog.channel", json!(["Security"])),
         ("winlog.computer_name", json!(COMPUTER)),
         ("winlog.record_id", json!(record_id)),
@@ -43,11 +51,16 @@ fn shapes(id: u32, record_id: u64, data: Data<'_>) -> Vec<Value> {
     .chain(data.iter().map(|(name, value)| (format!("winlog.event_data.{name}"), json!([value]))))
     .collect();
     let beats_6 = json!({
-        "@timestamp": TIME, "event_id": id, "log_name": "Security", "source_name": provider,
+        "@timestamp": TIME, "event_id": id, "log_name": "Security", "source_name": PROVIDER,
         "computer_name": COMPUTER, "record_number": record_id.to_string(), "event_data": object(data),
     });
+    vec![json!({"_index": "winlogbeat", "_source": winlog}), winlog, Value::Object(dotted), beats_6]
+}
+
+/// Converters of the XML, and Wazuh.
+fn converted(id: u32, record_id: u64, data: Data<'_>) -> Vec<Value> {
     let system = json!({
-        "Provider": {"#attributes": {"Name": provider, "Guid": "54849625"}}, "EventID": id, "Channel": "Security",
+        "Provider": {"#attributes": {"Name": PROVIDER, "Guid": "54849625"}}, "EventID": id, "Channel": "Security",
         "TimeCreated": {"#attributes": {"SystemTime": TIME}}, "EventRecordID": record_id, "Computer": COMPUTER,
         "Security": null,
     });
@@ -55,7 +68,7 @@ fn shapes(id: u32, record_id: u64, data: Data<'_>) -> Vec<Value> {
         json!({"Event": {"#attributes": {"xmlns": "x"}, "System": system, "EventData": object(data)}});
     let list: Vec<Value> = data.iter().map(|(name, value)| json!({"@Name": name, "#text": value})).collect();
     let converted = json!({
-        "System": {"Provider": {"@Name": provider}, "EventID": {"@Qualifiers": "0", "#text": id.to_string()},
+        "System": {"Provider": {"@Name": PROVIDER}, "EventID": {"@Qualifiers": "0", "#text": id.to_string()},
             "TimeCreated": {"@SystemTime": TIME}, "EventRecordID": record_id.to_string(), "Channel": "Security",
             "Computer": COMPUTER},
         "EventData": {"Data": list},
@@ -65,44 +78,41 @@ fn shapes(id: u32, record_id: u64, data: Data<'_>) -> Vec<Value> {
         .map(|(name, value)| (format!("{}{}", name[..1].to_lowercase(), &name[1..]), json!(value)))
         .collect();
     let wazuh = json!({"agent": {"name": "a"}, "timestamp": "2026-11-20T08:20:00.000+0000", "data": {"win": {
-        "system": {"providerName": provider, "eventID": id.to_string(), "systemTime": TIME, "channel": "Security",
+        "system": {"providerName": PROVIDER, "eventID": id.to_string(), "systemTime": TIME, "channel": "Security",
             "eventRecordID": record_id.to_string(), "computer": COMPUTER},
         "eventdata": camel,
     }}});
+    vec![evtx_dump["Event"].clone(), evtx_dump, converted, wazuh]
+}
+
+/// NXLog and the tables of Azure Monitor.
+fn flat(id: u32, record_id: u64, data: Data<'_>) -> Vec<Value> {
     let nxlog = json!({
-        "EventTime": TIME, "Hostname": COMPUTER, "EventID": id, "SourceName": provider, "Channel": "Security",
+        "EventTime": TIME, "Hostname": COMPUTER, "EventID": id, "SourceName": PROVIDER, "Channel": "Security",
         "RecordNumber": record_id, "Severity": "INFO", "host": "collector", "tags": ["a"], "port": 60122,
         "Keywords": -9214364837600034816_i64,
     });
     let security_event = json!({
-        "TimeGenerated": TIME, "Computer": COMPUTER, "EventSourceName": provider, "Channel": "Security", "EventID": id,
+        "TimeGenerated": TIME, "Computer": COMPUTER, "EventSourceName": PROVIDER, "Channel": "Security", "EventID": id,
         "EventRecordId": record_id.to_string(), "EventData": "", "Activity": "4624 - …", "Account": "CONTOSO\\ada",
         "Type": "SecurityEvent",
     });
     let windows_event = json!({
-        "TimeGenerated": TIME, "Computer": COMPUTER, "Provider": provider, "Channel": "Security", "EventID": id,
+        "TimeGenerated": TIME, "Computer": COMPUTER, "Provider": PROVIDER, "Channel": "Security", "EventID": id,
         "EventRecordId": record_id, "EventData": object(data), "Type": "WindowsEvent",
     });
     let elements: String =
         data.iter().map(|(name, value)| format!("<Data Name=\"{name}\">{value}</Data>")).collect();
     let event_table = json!({
-        "TimeGenerated": TIME, "Computer": COMPUTER, "Source": provider, "EventLog": "Security", "EventID": id,
+        "TimeGenerated": TIME, "Computer": COMPUTER, "Source": PROVIDER, "EventLog": "Security", "EventID": id,
         "EventRecordId": record_id, "Type": "Event",
         "EventData": format!("<DataItem type=\"x\"><EventData xmlns=\"y\">{elements}</EventData></DataItem>"),
     });
     vec![
-        json!({"_index": "winlogbeat", "_source": winlog}),
-        winlog,
-        Value::Object(dotted),
-        beats_6,
-        evtx_dump["Event"].clone(),
-        evtx_dump,
-        converted,
-        wazuh,
         with(nxlog, data),
         with(security_event, data),
         windows_event.clone(),
-        json!({"EventData": Value::Object(object(data)).to_string(), "x": windows_event, "EventID": id, "Provider": provider,
+        json!({"EventData": Value::Object(object(data)).to_string(), "x": windows_event, "EventID": id, "Provider": PROVIDER,
             "Channel": "Security", "Computer": COMPUTER, "TimeGenerated": TIME, "EventRecordId": record_id}),
         event_table,
     ]

@@ -1,3 +1,5 @@
+//! What events mean, a line for each.
+
 use super::super::{
     WindowsEvents,
     fixture::{Data, LOGOFF, LOGON, xml, xml_of},

@@ -1,3 +1,5 @@
+//! Events as XML in every framing, and what is none.
+
 use proptest::prelude::*;
 
 use super::super::{
