@@ -8,6 +8,7 @@
 //! | `win.system`, `win.eventdata`, also in `data` | Wazuh |
 //! | `EventID` beside the fields of the event | NXLog, Azure Monitor `SecurityEvent` |
 //! | `EventID` and `EventData` as an object or as XML | Azure Monitor `WindowsEvent`, `Event` |
+//! | `Id`, `ProviderName`, `MachineName`, `Properties` | PowerShell: `Get-WinEvent \| ConvertTo-Json` |
 //!
 //! An object is recognised by its members, and every member is looked for under all its names, so that
 //! mixtures of these shapes are read, too. A list of one value stands for the value.
@@ -17,6 +18,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::{
+    positions,
     record::{Record, number},
     xml,
 };
@@ -41,18 +43,27 @@ pub(super) fn is_event(object: &Object) -> bool {
     let object = &*unwrapped(object);
     let parts = parts(object);
     let has = |names: &[&str]| find(&parts.system, names).is_some();
-    let is_told = !parts.data.is_empty() && parts.is_nested;
-    has(EVENT_ID)
+    let id = event_id(object, &parts).and_then(text).and_then(|id| number(&id));
+    // Windows has numbers of 16 bits.
+    id.is_some_and(|id| id <= 0xffff)
         && has(COMPUTER)
-        && (is_told || has(PROVIDER) || has(CHANNEL))
+        && (parts.is_nested || has(CHANNEL) || has(PROVIDER.get(..4).unwrap_or_default()))
         && time(object, &parts).is_some()
+}
+
+/// The number of the event. PowerShell calls it `Id`, as many others call other things.
+fn event_id<'a>(object: &'a Object, parts: &Parts<'a>) -> Option<&'a Value> {
+    let is_power_shell =
+        ["providername", "logname", "machinename"].iter().all(|name| member(object, name).is_some());
+    let id = || find(&[object], &["id"]).filter(|_| is_power_shell);
+    find(&parts.system, EVENT_ID).or_else(id)
 }
 
 /// What an object says.
 pub(super) fn record(object: &Object) -> Result<Record, String> {
     let object = &*unwrapped(object);
     let parts = parts(object);
-    let id = find(&parts.system, EVENT_ID).and_then(text);
+    let id = event_id(object, &parts).and_then(text);
     let Some(id) = id else { return Err("no Windows event: `EventID` is missing".to_owned()) };
     let event_id = number(&id).and_then(|id| u32::try_from(id).ok());
     let mut record = Record {
@@ -67,11 +78,16 @@ pub(super) fn record(object: &Object) -> Result<Record, String> {
     for part in &parts.data {
         collect(part, DEPTH_MAX, &mut record.data);
     }
-    if !parts.is_nested {
+    let has_values = matches!(member(object, "properties"), Some(Value::Array(_)));
+    if !parts.is_nested && !has_values {
         for (name, value) in object {
             record.data.extend(scalar(value).map(|value| (name.clone(), value)));
         }
     }
+    if let (true, Some(Value::Array(values))) = (record.data.is_empty(), member(object, "properties")) {
+        list(values, &mut record.data);
+    }
+    positions::name(&mut record);
     Ok(record)
 }
 
@@ -249,7 +265,7 @@ fn list(items: &[Value], out: &mut Vec<(String, String)>) {
             Value::Object(object) => ["#text", "content", "Value", "value", "_", "text"]
                 .iter()
                 .find_map(|name| object.get(*name))
-                .and_then(scalar),
+                .and_then(text),
             item => scalar(item),
         };
         let name = name.map_or_else(|| format!("param{}", at + 1), str::to_owned);

@@ -133,6 +133,43 @@ fn every_shape_says_the_same() {
     }
 }
 
+/// What PowerShell makes of an event: values without names, ids as numbers, SIDs as objects or texts.
+#[test]
+fn power_shell() {
+    let sid = "S-1-5-21-1-2-3-1104";
+    for value in [json!(sid), json!({"BinaryLength": 28, "AccountDomainSid": null, "Value": sid})] {
+        let record = json!({
+            "Id": 4634, "Version": 0, "RecordId": 8, "ProviderName": PROVIDER, "LogName": "Security",
+            "MachineName": COMPUTER, "TimeCreated": TIME, "Message": "An account was logged off. …",
+            "Properties": [{"Value": value}, {"Value": "ada"}, {"Value": "CONTOSO"}, {"Value": 0x0149_3896}, {"Value": 10}],
+        });
+        let text = json!([record]).to_string();
+        assert!(recognizes(&WindowsEvents, &text));
+        assert_eq!(read(&WindowsEvents, &text).events, read(&WindowsEvents, &xml(4634, 8, LOGOFF)).events);
+    }
+    // Values that say nothing keep their place.
+    let unnamed = xml(4776, 7, &[]).replace(
+        "<EventData>",
+        "<EventData><Data>MICROSOFT_AUTHENTICATION_PACKAGE_V1_0</Data><Data/><Data>PC-7</Data><Data>0xc0000064</Data>",
+    );
+    let event = &read(&WindowsEvents, &unnamed).events[0];
+    assert_eq!((event.user.name.as_deref(), event.src_endpoint.hostname.as_deref()), (None, Some("PC-7")));
+    assert_eq!(event.status_detail.as_deref(), Some("user name does not exist"));
+}
+
+#[test]
+fn others_with_such_names_are_not_taken() {
+    for record in [
+        json!({"id": 7, "hostname": "a", "source": "b", "timestamp": TIME}),
+        json!({"eventId": "login", "hostname": "a", "channel": "web", "time": TIME}),
+        json!({"EventID": 70_000, "Computer": "a", "Channel": "b", "TimeGenerated": TIME}),
+        json!({"event_id": 1, "computer": "a", "source": "b", "time": TIME}),
+        json!({"EventID": 1, "Channel": "Security", "EventTime": TIME}),
+    ] {
+        assert!(!recognizes(&WindowsEvents, &record.to_string()), "{record}");
+    }
+}
+
 #[test]
 fn lists_and_lines_are_read() {
     let shapes = shapes(4624, 7, LOGON);

@@ -9,33 +9,38 @@
 //! | `record.rs` | an event in texts: what all framings have in common |
 //! | `known.rs` | which events are kept: the one place that knows their numbers |
 //! | `map.rs` | what they mean, field by field |
+//! | `positions.rs` | names of values that come without |
 //! | `words.rs` | numbers of logon types and error codes in words |
-//! | `json.rs`, `xml.rs`, `evtx.rs` | the framings |
+//! | `json.rs`, `xml.rs`, `csv.rs`, `evtx.rs` | the framings |
 //! | `binxml.rs`, `binvalue.rs` | records of EVTX as XML |
 
 use std::io::Read;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use whowas_event::Draft;
 
 use crate::{
     chunk::Begun,
     contract::{
-        Format, Info, Item, Options, Place, Problem, ReadError, ReadSummary, Sample, Sink, Stop, Yields,
+        Format, Info, Item, Options, Place, Problem, ReadError, ReadSummary, SAMPLE_BYTES, Sample, Sink,
+        Stop, Yields,
     },
     ids::DerivedIds,
     jsonstream::{self, JsonRecord},
     strict::Strict,
+    table::Row,
 };
 
 mod binvalue;
 mod binxml;
+mod csv;
 mod evtx;
 #[cfg(test)]
 mod fixture;
 mod json;
 mod known;
 mod map;
+mod positions;
 mod record;
 mod words;
 mod xml;
@@ -51,7 +56,7 @@ static INFO: Info = Info {
     name: "windows-event",
     product: "Microsoft Windows",
     marker: "EVTX files; XML with `<Event>` and `<System>`; JSON objects with `EventID`, computer and log or provider, \
-             in the shapes of Winlogbeat, NXLog, Azure Monitor, Wazuh and evtx_dump",
+             in the shapes of Winlogbeat, NXLog, Azure Monitor, Wazuh, PowerShell and evtx_dump; tables with these and `TargetUserName`",
     yields: Yields { start: true, end: true, failure: true, identity: false },
     row_caps: &[],
 };
@@ -69,6 +74,7 @@ impl Format for WindowsEvents {
             || xml::recognizes(sample.bytes)
             || (jsonstream::is_json_like(sample)
                 && jsonstream::first_objects(sample, LOOKED_AT_MAX).iter().any(json::is_event))
+            || csv::recognizes(sample)
     }
 
     fn read(
@@ -82,7 +88,7 @@ impl Format for WindowsEvents {
             numbers: Numbers::default(),
             sink,
         };
-        let (beginning, mut input) = Begun::new(input, 512)?;
+        let (beginning, mut input) = Begun::new(input, SAMPLE_BYTES)?;
         let mut warnings = Vec::new();
         let read = if beginning.starts_with(evtx::MAGIC) {
             let seen = evtx::read(&mut input, &mut |place, found| reading.xml(place, found))?;
@@ -90,6 +96,8 @@ impl Format for WindowsEvents {
             seen.records
         } else if beginning.trim_ascii_start().starts_with(b"<") {
             xml::read(&mut input, &mut |place, found| reading.xml(place, found))?
+        } else if csv::recognizes(Sample { bytes: &beginning, is_whole: beginning.len() < SAMPLE_BYTES }) {
+            csv::read(&mut input, &mut |found| reading.row(found))?
         } else {
             jsonstream::read_records(&mut input, &mut |found| reading.json(found))?
         };
@@ -126,6 +134,14 @@ impl Reading<'_, '_> {
             }
             Ok(_) => Err(record.problem("not a JSON object")),
             Err(error) => Err(record.parse_problem(&error)),
+        });
+        (self.sink)(item.unwrap_or_else(Item::Problem))
+    }
+
+    fn row(&mut self, found: Result<(&Row<'_>, Map<String, Value>), Problem>) -> Result<(), Stop> {
+        let item = found.and_then(|(row, object)| {
+            let parsed = json::record(&object).and_then(|parsed| self.item(&parsed, row.raw));
+            parsed.map_err(|reason| row.problem(None, reason))
         });
         (self.sink)(item.unwrap_or_else(Item::Problem))
     }

@@ -13,7 +13,10 @@ use quick_xml::{
     events::{BytesRef, BytesStart, Event},
 };
 
-use super::record::{Record, number};
+use super::{
+    positions,
+    record::{Record, number},
+};
 use crate::{
     chunk::Postponed,
     contract::{PROBLEM_RAW_BYTES_MAX, Place, Problem, RECORD_BYTES_MAX, ReadError, Stop},
@@ -225,6 +228,7 @@ pub(super) fn record(text: &str) -> Result<Record, String> {
     if !parse.has_system {
         return Err("the event has no <System> element".to_owned());
     }
+    positions::name(&mut parse.record);
     Ok(parse.record)
 }
 
