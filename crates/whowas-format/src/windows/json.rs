@@ -44,8 +44,8 @@ pub(super) fn is_event(object: &Object) -> bool {
     let parts = parts(object);
     let has = |names: &[&str]| find(&parts.system, names).is_some();
     let id = event_id(object, &parts).and_then(text).and_then(|id| number(&id));
-    // Windows has numbers of 16 bits.
-    id.is_some_and(|id| id <= 0xffff)
+    // Windows has numbers of 16 bits; where the shape is told by nothing else, larger ones are of others.
+    id.is_some_and(|id| parts.is_nested || id <= 0xffff)
         && has(COMPUTER)
         && (parts.is_nested || has(CHANNEL) || has(PROVIDER.get(..4).unwrap_or_default()))
         && time(object, &parts).is_some()
