@@ -24,6 +24,8 @@ use crate::{
 
 /// How many bytes are asked of the input at once.
 const READ_BYTES: usize = 256 * 1024;
+/// The longest tag of an event, and the beginning of what follows: the tag names a schema of 53 bytes.
+const TAG_BYTES_MAX: usize = 4096;
 
 /// Receives the text of each event, and what is none.
 pub(super) type Each<'a> = dyn FnMut(Place, Result<&str, Problem>) -> Result<(), Stop> + 'a;
@@ -62,6 +64,7 @@ fn event_start(bytes: &[u8], from: usize) -> Option<usize> {
 
 /// Whether the element that begins here is an event, rather than one inside of an event's data.
 fn is_event(bytes: &[u8]) -> bool {
+    let bytes = bytes.get(..TAG_BYTES_MAX).unwrap_or(bytes);
     let inner = memchr(b'>', bytes).and_then(|at| bytes.get(at + 1..)).unwrap_or_default();
     inner.trim_ascii_start().starts_with(b"<System")
 }
@@ -138,7 +141,8 @@ impl Stream<'_> {
     /// An event, from its first tag to its last.
     fn event(&mut self, each: &mut Each<'_>) -> Result<(), ReadError> {
         const END: &[u8] = b"</Event>";
-        let (mut searched, mut ends) = (0, 0);
+        // Elements of this name may stand in an event's data, too. All is looked at once, however many there are.
+        let (mut searched, mut ends, mut starts, mut from) = (0, 0, 1, 1);
         loop {
             let found = memmem::find(self.rest().get(searched..).unwrap_or_default(), END);
             let Some(end) = found.map(|at| searched + at + END.len()) else {
@@ -154,8 +158,6 @@ impl Stream<'_> {
             };
             (searched, ends) = (end, ends + 1);
             let event = self.rest().get(..end).unwrap_or_default();
-            // Elements of this name may stand in an event's data, too.
-            let (mut starts, mut from) = (1, 1);
             while let Some(at) = event_start(event, from) {
                 if event.get(at..).is_some_and(is_event) {
                     let reason = "the event is not closed before the next one begins: it is cut off";
@@ -163,6 +165,7 @@ impl Stream<'_> {
                 }
                 (starts, from) = (starts + 1, at + 1);
             }
+            from = end;
             if ends >= starts {
                 return self.whole(end, each);
             }

@@ -119,6 +119,15 @@ fn elements_of_events_in_events() {
     assert_eq!(event.session_uid.as_deref(), Some("dc-1.contoso.example/ts/2"));
 }
 
+/// Work does not grow with the square of what is nested.
+#[test]
+fn many_elements_of_events_in_events() {
+    const DEEP: usize = 40_000;
+    let data = format!("{}{}", "<Event >".repeat(DEEP), "</Event>".repeat(DEEP));
+    let text = xml(4634, 7, LOGOFF).replace("<EventData>", &format!("<EventData>{data}"));
+    assert_eq!(shown(&text), ["7"]);
+}
+
 #[test]
 fn references_are_resolved() {
     let text = xml_of(
