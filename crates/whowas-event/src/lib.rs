@@ -15,6 +15,7 @@ pub mod admit;
 mod content;
 mod event;
 pub mod field;
+pub mod hints;
 pub mod jcs;
 pub mod leaf;
 mod name;
@@ -27,6 +28,7 @@ pub use event::{
     Activity, Actor, Device, Draft, Event, Kind, Location, NativeId, Service, SrcEndpoint, Status, User,
 };
 pub use field::Personal;
+pub use hints::SessionHints;
 pub use leaf::{Disclosure, LeafWriter};
 pub use name::{EnvironmentName, NAME_BYTES_MAX, NameError};
 pub use record::{Record, Salt};

@@ -39,6 +39,8 @@ impl Encoding {
             [0xef, 0xbb, 0xbf, ..] => return Self::Utf8 { bom_bytes: 3 },
             [0xff, 0xfe, ..] => return Self::Utf16Le,
             [0xfe, 0xff, ..] => return Self::Utf16Be,
+            // An EVTX file, which is nearly all UTF-16 behind its header.
+            [b'E', b'l', b'f', b'F', b'i', b'l', b'e', 0, ..] => return Self::Binary,
             _ => {}
         }
         let pairs = sample.chunks_exact(2);

@@ -39,6 +39,17 @@ pub fn with_offset(text: &str, time: Time) -> Instant {
     Instant { time, raw_time: says_more.then(|| text.to_owned()), is_without_zone: false }
 }
 
+/// An instant that the source counts in microseconds since 1970.
+pub fn of_microseconds(microseconds: u64) -> Result<Instant, TimeError> {
+    let ms = i64::try_from(microseconds / 1000).map_err(|_| TimeError::Range)?;
+    let time = Time::from_ms(ms)?;
+    let text = time.to_string();
+    let seconds = text.split_once('.').map_or(&*text, |(seconds, _)| seconds);
+    let says_more = !microseconds.is_multiple_of(1000);
+    let raw_time = says_more.then(|| format!("{seconds}.{:06}Z", microseconds % 1_000_000));
+    Ok(Instant { time, raw_time, is_without_zone: false })
+}
+
 /// The instant at which clocks in `zone` show what `local` would show in UTC. In the hour that clocks show
 /// twice it is the first one; in the hour they skip, the time as if they had not been changed yet.
 pub fn in_zone(local: Time, zone: &TimeZone) -> Result<Time, TimeError> {
@@ -64,6 +75,15 @@ mod tests {
             }
             Err(error) => error.to_string(),
         }
+    }
+
+    #[test]
+    fn microseconds_are_kept() {
+        let shown = |us| of_microseconds(us).map(|instant| (instant.time.to_string(), instant.raw_time));
+        assert_eq!(shown(1_500_000), Ok(("1970-01-01T00:00:01.500Z".to_owned(), None)));
+        let raw_time = Some("1970-01-01T00:00:01.000042Z".to_owned());
+        assert_eq!(shown(1_000_042), Ok(("1970-01-01T00:00:01.000Z".to_owned(), raw_time)));
+        assert_eq!(shown(u64::MAX), Err(TimeError::Range));
     }
 
     #[test]

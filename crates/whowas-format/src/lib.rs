@@ -6,6 +6,8 @@
 //!
 //! Start at [`Format`], the contract every format meets, and [`registry::FORMATS`], the list of them.
 
+pub mod authlog;
+mod authmessage;
 mod chunk;
 pub mod container;
 pub mod contract;
@@ -20,20 +22,29 @@ pub mod entra_monitor;
 pub mod ids;
 mod input;
 pub mod instant;
+pub mod journal;
 mod jsonscan;
 pub mod jsonstream;
 pub mod lcs;
+mod lines;
 pub mod native;
 mod native_fields;
+mod pammessage;
 mod person;
 pub mod registry;
+mod sshdmessage;
 mod strict;
+mod syslog;
 pub mod sysuserlog;
 pub mod table;
 mod tabular;
 #[cfg(test)]
 mod testing;
+mod unixlog;
 pub mod users;
+mod utmp;
+pub mod windows;
+pub mod wtmp;
 pub mod xlsx;
 
 pub use container::{Input, ReadSeek};

@@ -1,16 +1,20 @@
 //! The formats that are known, and which of them an input is.
 
 use crate::{
+    authlog::AuthLog,
     contract::{Format, Sample},
     entra_csv::EntraCsv,
     entra_graph::EntraGraph,
     entra_monitor::EntraMonitor,
+    journal::Journal,
     jsonstream,
     lcs::DynamicsLcs,
     native::Native,
     sysuserlog::DynamicsUserLog,
     table::Header,
     users::{DynamicsUsers, GraphUsers, UsersCsv},
+    windows::WindowsEvents,
+    wtmp::{Btmp, Wtmp},
     xlsx::AnyWorkbook,
 };
 
@@ -20,19 +24,28 @@ pub static FORMATS: &[&dyn Format] = &[
     &EntraGraph,
     &EntraCsv,
     &Native,
+    &WindowsEvents,
     &DynamicsLcs,
     &DynamicsUserLog,
     &DynamicsUsers,
     &GraphUsers,
     &AnyWorkbook,
+    &Journal,
+    &Btmp,
+    &Wtmp,
+    &AuthLog,
     &UsersCsv,
 ];
 
 /// How many column or member names are shown of an input that is not recognised.
 const NAMES_SHOWN_MAX: usize = 8;
 
+/// Files of one format that go by several names.
+const OTHER_NAMES: &[(&str, &str)] = &[("utmp", "wtmp"), ("utmpx", "wtmp")];
+
 /// The format of this name.
 pub fn find(name: &str) -> Option<&'static dyn Format> {
+    let name = OTHER_NAMES.iter().find(|(other, _)| *other == name).map_or(name, |(_, name)| name);
     FORMATS.iter().copied().find(|format| format.info().name == name)
 }
 

@@ -22,10 +22,14 @@ pub(crate) struct Reading {
     pub(crate) summary: ReadSummary,
 }
 
-/// Reads `text`, and checks that what is read may be admitted.
-pub(crate) fn read_with(format: &dyn Format, text: &str, options: &Options) -> Result<Reading, ReadError> {
+/// Reads an input, and checks that what is read may be admitted.
+pub(crate) fn read_with(
+    format: &dyn Format,
+    input: &(impl AsRef<[u8]> + ?Sized),
+    options: &Options,
+) -> Result<Reading, ReadError> {
     let mut reading = Reading::default();
-    let summary = format.read(&mut text.as_bytes(), options, &mut |item| {
+    let summary = format.read(&mut input.as_ref(), options, &mut |item| {
         match item {
             Item::Draft(draft) => {
                 assert!(!draft.raw.is_empty());
@@ -42,13 +46,13 @@ pub(crate) fn read_with(format: &dyn Format, text: &str, options: &Options) -> R
     Ok(reading)
 }
 
-pub(crate) fn read(format: &dyn Format, text: &str) -> Reading {
-    read_with(format, text, &options()).expect("the input as a whole is fine")
+pub(crate) fn read(format: &dyn Format, input: &(impl AsRef<[u8]> + ?Sized)) -> Reading {
+    read_with(format, input, &options()).expect("the input as a whole is fine")
 }
 
-/// Whether a format recognises `text`.
-pub(crate) fn recognizes(format: &dyn Format, text: &str) -> bool {
-    format.recognizes(Sample { bytes: text.as_bytes(), is_whole: true })
+/// Whether a format recognises an input.
+pub(crate) fn recognizes(format: &dyn Format, input: &(impl AsRef<[u8]> + ?Sized)) -> bool {
+    format.recognizes(Sample { bytes: input.as_ref(), is_whole: true })
 }
 
 /// Reads bytes as a whole input, whatever format they turn out to be: the format's name and the reading.

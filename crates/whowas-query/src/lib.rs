@@ -4,7 +4,7 @@
 //! archive and tail alike. Nothing here writes, and nothing here decides what happened: an answer is
 //! derived from committed records, and a proof is not this crate's to give.
 //!
-//! Start at [`LoginRequest`] and [`Engine::logins`].
+//! Start at [`LoginRequest`] and [`Engine::logins`]; for sessions at [`sessions::SessionBuilder`].
 
 mod ends;
 mod engine;
@@ -18,6 +18,7 @@ pub mod page;
 mod pattern;
 mod row;
 mod scan;
+pub mod sessions;
 mod table;
 
 pub use engine::{Engine, LoginPage, LoginRequest, WINDOW_DAYS_DEFAULT};

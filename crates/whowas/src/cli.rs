@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Formats,
     /// Ask a trail
     Search(Search),
+    /// Sessions of one file: who was signed in from when to when; touches no store
+    Sessions(Sessions),
     /// The directory of people
     #[command(subcommand)]
     Users(Users),
@@ -182,6 +184,15 @@ pub(crate) struct Export {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) question: Question,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sessions {
+    /// A file, or - for standard input. Sessions of an environment cannot be asked for yet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 #[derive(Debug, Subcommand)]

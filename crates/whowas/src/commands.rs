@@ -8,6 +8,7 @@ mod normalize;
 mod rejected;
 mod search;
 mod serve;
+mod sessions;
 mod sql;
 mod token;
 mod users;
@@ -29,6 +30,7 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Normalize(args) => normalize::run(args),
         Command::Formats => formats::run(&global),
         Command::Search(args) => search::run(&global, args).await,
+        Command::Sessions(args) => sessions::run(&global, &args),
         Command::Users(args) => users::run(&global, args).await,
         Command::Export(args) => export::run(&global, args).await,
         Command::Verify(args) => verify::run(&global, args).await,

@@ -1,6 +1,7 @@
 //! Settings: flags first, then the environment (both through clap), then `whowas.toml`, then defaults.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,7 +11,7 @@ use std::{
 use whowas_event::Time;
 use whowas_store::{Clock, Store, StoreOptions};
 
-use crate::{cli::Global, failure::Failure};
+use crate::{cli::Global, failure::Failure, session_rules::FormatSettings};
 
 /// Where data lies if nobody says.
 const DEFAULT_DATA: &str = "./whowas-data";
@@ -33,6 +34,9 @@ pub(crate) struct Settings {
     pub(crate) tls_key: Option<PathBuf>,
     /// What the origins of new trails begin with, such as `log.contoso.example`: a name that is yours.
     pub(crate) origin: Option<String>,
+    /// How sessions are paired, by format.
+    #[serde(default)]
+    pub(crate) sessions: BTreeMap<String, FormatSettings>,
 }
 
 /// The clock of the machine.

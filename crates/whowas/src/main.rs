@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod failure;
 mod output;
+mod session_rules;
 mod times;
 
 use std::process::ExitCode;

@@ -18,3 +18,5 @@ mod input;
 mod kill;
 #[path = "it/script.rs"]
 mod script;
+#[path = "it/sessions.rs"]
+mod sessions;

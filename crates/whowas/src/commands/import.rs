@@ -90,11 +90,14 @@ async fn import_one(
         return import(trail, store.control(), io::stdin(), "-", options).await;
     }
     let file = File::open(path).map_err(unreadable)?;
-    let options = ImportOptions {
-        read: whowas_format::Options { file_time: modified_at(&file).unwrap_or(received_at), ..options.read },
-        ..options
-    };
+    let options = ImportOptions { read: dated(options.read, &file), ..options };
     import_file(trail, store.control(), file, &path.display().to_string(), options).await
+}
+
+/// The same options with the time at which the file was changed last: dates without a year are before it.
+pub(crate) fn dated(options: whowas_format::Options, file: &File) -> whowas_format::Options {
+    let file_time = modified_at(file).unwrap_or(options.received_at);
+    whowas_format::Options { file_time, ..options }
 }
 
 fn modified_at(file: &File) -> Option<Time> {

@@ -50,6 +50,7 @@ pub(crate) fn run(args: Normalize) -> Result<u8, Failure> {
         )
     } else {
         let mut file = File::open(&args.file).map_err(|e| Failure::not_understood(format!("{name}: {e}")))?;
+        let options = super::import::dated(options, &file);
         read_each(Input::File(&mut file), &name, format.as_deref(), &options, &mut begin, &mut sink)
     };
     if let Some(error) = printer.failed {
@@ -110,14 +111,7 @@ impl<W: Write> Printer<W> {
 
     fn reject(&mut self, problem: &Problem) -> io::Result<()> {
         self.rejected += 1;
-        let mut value = json!({"record": problem.place.record, "reason": problem.reason});
-        if let (Value::Object(members), Some(line)) = (&mut value, problem.place.line) {
-            members.insert("line".to_owned(), line.into());
-            if let Some(column) = problem.place.column {
-                members.insert("column".to_owned(), column.into());
-            }
-        }
-        eprintln!("{value}");
+        tell(problem);
         Ok(())
     }
 
@@ -125,4 +119,16 @@ impl<W: Write> Printer<W> {
         serde_json::to_writer(&mut self.out, value)?;
         self.out.write_all(b"\n")
     }
+}
+
+/// One line on standard error for a record that is not understood.
+pub(crate) fn tell(problem: &Problem) {
+    let mut value = json!({"record": problem.place.record, "reason": problem.reason});
+    if let (Value::Object(members), Some(line)) = (&mut value, problem.place.line) {
+        members.insert("line".to_owned(), line.into());
+        if let Some(column) = problem.place.column {
+            members.insert("column".to_owned(), column.into());
+        }
+    }
+    eprintln!("{value}");
 }
