@@ -47,17 +47,19 @@ impl Default for SessionRules {
     /// | format | ids | told twice within | ends |
     /// |---|---|---|---|
     /// | `wtmp` | lines, reused | – | told |
-    /// | `auth-log` | process ids, reused | 60 s: a slow directory server stands between the two lines | told |
+    /// | `auth-log`, `journal` | process ids, reused | 60 s: a slow directory server stands between the two lines | told |
     /// | `dynamics-user-log` | unique | – | told; 15 minutes after the last sign of life, which the system writes every 15 minutes, a session that is not closed is over |
     /// | `entra-*` | unique | – | never told |
     /// | any other | unique | – | told |
     fn default() -> Self {
         let rules = FormatRules::default();
         let reused = FormatRules { keys: Keys::Reused, ..rules };
+        let unix = FormatRules { told_twice_ms: 60_000, ..reused };
         let silent = FormatRules { tells_ends: false, ..rules };
         let formats = [
             ("wtmp", reused),
-            ("auth-log", FormatRules { told_twice_ms: 60_000, ..reused }),
+            ("auth-log", unix),
+            ("journal", unix),
             ("dynamics-user-log", FormatRules { timeout_ms: Some(15 * 60 * 1000), ..rules }),
             ("entra-graph", silent),
             ("entra-monitor", silent),

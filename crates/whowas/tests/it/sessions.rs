@@ -149,6 +149,33 @@ fn rules_are_settings() {
 }
 
 #[test]
+fn a_journal_is_paired_like_a_log() {
+    let world = World::new();
+    let entry = |(seconds, message): (u64, &str)| {
+        let time = (1_795_500_000 + seconds) * 1_000_000;
+        format!(
+            "__CURSOR=s=1;i={seconds}\n__REALTIME_TIMESTAMP={time}\n_HOSTNAME=erp\n_PID=7\nSYSLOG_IDENTIFIER=sshd\nMESSAGE={message}\n\n"
+        )
+    };
+    let entries = [
+        (0, "Accepted password for ada from 192.0.2.10 port 1 ssh2"),
+        (1, "pam_unix(sshd:session): session opened for user ada(uid=1000) by (uid=0)"),
+        (60, "pam_unix(sshd:session): session closed for user ada"),
+        // The same process id, much later, and once more without a sign-out.
+        (90_000, "Accepted password for grace from 192.0.2.11 port 2 ssh2"),
+        (95_000, "Accepted password for linus from 192.0.2.12 port 3 ssh2"),
+    ];
+    world.file("entries", entries.map(entry).concat());
+    let sessions = world.json("sessions --file entries");
+    let rows: Vec<String> = sessions
+        .iter()
+        .map(|one| format!("{} {} {}", one["user"], one["end_reason"], one["duration_s"]))
+        .collect();
+    let want = [r#""linus" "open" null"#, r#""grace" "superseded" 5000"#, r#""ada" "logout" 60"#];
+    assert_eq!(rows, want);
+}
+
+#[test]
 fn an_end_that_a_user_log_only_guesses_is_inferred() {
     let world = World::new();
     world.file(
