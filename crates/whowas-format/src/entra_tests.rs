@@ -115,9 +115,9 @@ fn offsets_are_mixed_and_times_may_be_wrong() {
     assert_eq!(
         reading.others,
         [
-            "line 2: `createdDateTime` is `2026-02-30T08:15:30Z`: no such date or time of day",
-            "line 3: `createdDateTime` is missing",
-            "line 4, column 18: `id` is given twice",
+            "line 2, column 14: `createdDateTime`: `2026-02-30T08:15:30Z`: there is no 30 February 2026; correct it and import the file once more",
+            "line 3, column 14: `createdDateTime` is missing: export the file with it",
+            "line 4, column 18: `id` is given twice: remove one of them",
         ]
     );
 }

@@ -13,6 +13,7 @@ mod lower;
 mod named;
 pub mod page;
 mod row;
+mod sql;
 mod table;
 
 pub use engine::{Engine, LoginPage, LoginRequest, WINDOW_DAYS_DEFAULT};
