@@ -224,6 +224,8 @@ fn outcome(
 ) {
     let status = nested(sign_in, "status");
     let code = text(&status, "errorCode").or_else(|| envelope.text("resultType"));
+    // Some collectors write the word for the code.
+    let code = code.map(|code| if code.eq_ignore_ascii_case("success") { "0".to_owned() } else { code });
     // Tables that somebody made of the log may have a word where the object was.
     let word = text(sign_in, "status").unwrap_or_default().to_ascii_lowercase();
     event.status = match (code.as_deref(), word.as_str()) {

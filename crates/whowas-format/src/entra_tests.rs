@@ -128,6 +128,10 @@ fn directories_are_not_taken_for_sign_ins() {
     assert!(!recognizes(&EntraGraph, &person.to_string()));
     let activity = json!({"category": "Administrative", "properties": {}, "time": "2026-11-20T08:15:30Z"});
     assert!(!recognizes(&EntraMonitor, &activity.to_string()));
+    let mut worded = monitor("SignInLogs", json!({"id": "x"}));
+    worded["resultType"] = "Success".into();
+    let reading = read(&EntraMonitor, &worded.to_string());
+    assert_eq!((reading.events[0].status, &reading.events[0].status_code), (Status::Success, &None));
     let mixed = format!("{activity}\n{}", monitor("SignInLogs", graph()));
     assert!(recognizes(&EntraMonitor, &mixed));
     assert_eq!(read(&EntraMonitor, &mixed).others, ["set aside: Administrative"]);
