@@ -207,6 +207,7 @@ impl Import<'_> {
             let summary = &mut file.summary;
             summary.read = report.map_or(tally.items, |report| report.summary.read);
             summary.rejected = tally.rejected;
+            summary.reasons.clone_from(&tally.reasons);
             if let Some(report) = report {
                 summary.warnings.extend(warnings(report, &tally));
             }
@@ -278,7 +279,7 @@ impl Import<'_> {
 }
 
 /// The end of a file's name, which tells most: paths may be longer than what a record keeps.
-fn file_tail(name: &str) -> &str {
+pub fn file_tail(name: &str) -> &str {
     const BYTES_MAX: usize = 4096;
     let mut at = name.len().saturating_sub(BYTES_MAX);
     while !name.is_char_boundary(at) {

@@ -12,7 +12,7 @@ mod retry;
 mod summary;
 
 pub use error::ImportError;
-pub use import::{Delivery, ImportOptions, import, import_bytes, import_file};
+pub use import::{Delivery, ImportOptions, file_tail, import, import_bytes, import_file};
 pub use note::note;
 pub use read::{BATCH_RECORDS, REJECTED_KEPT_MAX};
 pub use retry::{RetrySummary, retry_rejected};

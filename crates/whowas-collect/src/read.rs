@@ -7,7 +7,7 @@ use whowas_event::{
     admit::{RawData, admit, admit_or_return},
 };
 use whowas_format::{
-    FileReport, FileStart, Item, Problem, ReadError, Sample, Stop, read_each, table::Header,
+    FileReport, FileStart, Item, Place, Problem, ReadError, Sample, Stop, read_each, table::Header,
 };
 use whowas_store::control::Rejected;
 
@@ -21,6 +21,8 @@ const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const REJECTED_KEPT_MAX: u64 = 100_000;
 /// Rejected records that are kept in one transaction.
 const REJECTED_BATCH: usize = 512;
+/// The rejections of a file that its summary tells at once.
+const REASONS_MAX: usize = 3;
 /// The most categories of set-aside records that are told apart in the warnings.
 const CATEGORIES_MAX: usize = 32;
 
@@ -43,6 +45,8 @@ pub(crate) struct Tally {
     /// Items the format gave: records, as far as one record gives one.
     pub(crate) items: u64,
     pub(crate) rejected: u64,
+    /// The first rejections: where and why.
+    pub(crate) reasons: Vec<String>,
     pub(crate) first: Option<Time>,
     pub(crate) last: Option<Time>,
     pub(crate) set_aside: BTreeMap<String, u64>,
@@ -153,23 +157,21 @@ impl<'a, 's> Reader<'a, 's> {
             }
             Err((rejection, raw)) => {
                 let record = self.tallies.last().map_or(0, |tally| tally.items);
-                self.reject(record, None, rejection.to_string(), &raw)
+                self.reject(Place { record, ..Place::default() }, rejection.to_string(), &raw)
             }
         }
     }
 
     fn problem(&mut self, problem: Problem) -> Result<(), Stop> {
-        let Problem { place, reason, raw } = problem;
-        let reason = match place.column {
-            Some(column) => format!("column {column}: {reason}"),
-            None => reason,
-        };
-        self.reject(place.record, place.line, reason, &raw)
+        self.reject(problem.place, problem.reason, &problem.raw)
     }
 
-    fn reject(&mut self, record: u64, line: Option<u64>, reason: String, raw: &[u8]) -> Result<(), Stop> {
+    fn reject(&mut self, place: Place, reason: String, raw: &[u8]) -> Result<(), Stop> {
         if let Some(tally) = self.tallies.last_mut() {
             tally.rejected += 1;
+            if tally.reasons.len() < REASONS_MAX {
+                tally.reasons.push(format!("{place}: {reason}"));
+            }
         }
         if self.kept == REJECTED_KEPT_MAX {
             return Ok(());
@@ -181,8 +183,9 @@ impl<'a, 's> Reader<'a, 's> {
             source: self.source.clone(),
             format: self.format.to_owned(),
             input: self.file.clone(),
-            record,
-            line,
+            record: place.record,
+            line: place.line,
+            column: place.column,
             reason,
             raw: [self.header.as_slice(), raw].concat(),
         });

@@ -26,6 +26,9 @@ pub struct ImportSummary {
     pub tree_size: u64,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// Where and why the first rejected records were refused, for people; all are kept and can be listed.
+    #[serde(skip)]
+    pub reasons: Vec<String>,
 }
 
 impl ImportSummary {

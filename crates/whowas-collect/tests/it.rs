@@ -1,13 +1,14 @@
 //! Imports into a real trail in a temporary folder.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
-use std::{io::Cursor, sync::Arc};
+use std::{collections::BTreeMap, io::Cursor, sync::Arc};
 
+use proptest::{collection::vec, option, prelude::*};
 use whowas_collect::{
     Delivery, ImportError, ImportOptions, ImportSummary, REJECTED_KEPT_MAX, import, import_bytes,
 };
-use whowas_event::{EnvironmentName, Time};
-use whowas_store::{Clock, ErrorKind, Store, Trail};
+use whowas_event::{EnvironmentName, Kind, Record, Time, leaf::LeafWriter};
+use whowas_store::{Clock, ErrorKind, Store, Trail, columns::read_records};
 
 #[derive(Debug)]
 struct FixedClock(Time);
@@ -137,4 +138,79 @@ async fn pushed_records_leave_no_pass_behind() {
     let summary =
         import_bytes(&world.trail, control, body.as_bytes(), "request", &options).await.unwrap().remove(0);
     assert_eq!((summary.recorded, summary.tree_size, world.size()), (3, 3, 3));
+}
+
+/// A session of *User Login Events*.
+#[derive(Clone, Debug)]
+struct Session {
+    user: u8,
+    start_minute: u32,
+    minutes: Option<u32>,
+}
+
+/// An export of these sessions as Lifecycle Services would write it.
+fn export<'a>(sessions: impl Iterator<Item = &'a Session>) -> String {
+    let time = |minute: u32| {
+        let (day, hour, minute) = (1 + minute / 1440, minute / 60 % 24, minute % 60);
+        format!("2026-11-{day:02}T{hour:02}:{minute:02}:00Z")
+    };
+    let row = |session: &Session| {
+        let end = session.minutes.map(|minutes| time(session.start_minute + minutes)).unwrap_or_default();
+        format!(
+            "7c0e5b1a-2f64-4d1e-9a31-0000000000{:02x},{},{end}\n",
+            session.user,
+            time(session.start_minute)
+        )
+    };
+    std::iter::once("AADUserID,LoginStart,LoginEnd\n".to_owned()).chain(sessions.map(row)).collect()
+}
+
+/// What every sign-in's leaf says beside its salts and the time it was recorded, by native id and revision.
+async fn leaves_of(files: &[String]) -> BTreeMap<(String, u32), Vec<u8>> {
+    let world = World::new().await;
+    for file in files {
+        world.import(file.clone()).await.unwrap();
+    }
+    let mut leaves = BTreeMap::new();
+    let mut writer = LeafWriter::default();
+    for batch in &world.trail.snapshot().tail {
+        read_records(&batch.batch, |_, record, _| {
+            if record.event.kind == Kind::Login {
+                let record = Record { salt: [0; 16], recorded_at: Time::default(), ..record };
+                let leaf = writer.leaf(&record).to_vec();
+                leaves.insert((record.event.native_id.as_str().to_owned(), record.revision), leaf);
+            }
+            Ok(())
+        })
+        .unwrap();
+    }
+    leaves
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Whatever sessions there were, however the weeks overlap and in whatever order they come.
+    #[test]
+    fn overlapping_weeks_make_the_trail_of_one_file(
+        mut sessions in vec((0_u8..6, 0_u32..21 * 1440, option::of(0_u32..2000)), 1..60),
+        overlaps in vec(0_u32..4 * 1440, 3),
+        order in Just(vec![0_usize, 1, 2]).prop_shuffle(),
+    ) {
+        sessions.sort();
+        let sessions: Vec<Session> = sessions
+            .into_iter()
+            .map(|(user, start_minute, minutes)| Session { user, start_minute, minutes })
+            .collect();
+        let week = |at: usize| {
+            let begin = u32::try_from(at).unwrap() * 7 * 1440;
+            let range = begin.saturating_sub(overlaps[at])..=begin + 7 * 1440;
+            export(sessions.iter().filter(|session| range.contains(&session.start_minute)))
+        };
+        let weeks: Vec<String> = order.into_iter().map(week).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (one, several) = runtime.block_on(async {
+            (leaves_of(&[export(sessions.iter())]).await, leaves_of(&weeks).await)
+        });
+        prop_assert_eq!(one, several);
+    }
 }

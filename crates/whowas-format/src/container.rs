@@ -7,7 +7,7 @@
 use std::{
     cell::Cell,
     fmt,
-    io::{self, BufReader, Cursor, Read, Seek, SeekFrom},
+    io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom},
     rc::Rc,
 };
 
@@ -24,8 +24,9 @@ pub const DEPTH_MAX: usize = 2;
 pub const DECOMPRESSED_BYTES_MAX: u64 = 1 << 40;
 /// The most decompressed bytes for one compressed byte. Logs reach 10 to 60; a bomb has 1,000 and more.
 pub const RATIO_MAX: u64 = 400;
-/// The ratio is not asked before so many bytes: little files of equal lines compress well.
-pub const RATIO_FREE_BYTES: u64 = 16 * 1024 * 1024;
+/// The ratio is not asked before so many bytes: little files of equal lines compress well. Small enough
+/// that a bomb is refused before what comes out of it was worth anybody's time.
+pub const RATIO_FREE_BYTES: u64 = 1024 * 1024;
 /// The most files in one archive.
 pub const MEMBERS_MAX: usize = 100_000;
 /// The largest zip that is read from a stream rather than a file.
@@ -58,20 +59,29 @@ pub struct Member<'a> {
 /// What is done with each member.
 pub type Visit<'a> = dyn FnMut(Member<'_>) -> Result<(), ReadError> + 'a;
 
-/// The data is broken, rather than not to be had. Travels inside of an [`io::Error`].
+/// The data is to blame, rather than that it is not to be had. Travels inside of an [`io::Error`].
 #[derive(Debug)]
-pub(crate) struct Broken(pub(crate) String);
+pub(crate) enum Refused {
+    /// It is broken.
+    Broken(String),
+    /// Too much would come out of it.
+    TooLarge(String),
+}
 
-impl fmt::Display for Broken {
+impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Broken(reason) | Self::TooLarge(reason) => f.write_str(reason),
+        }
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for Refused {}
 
-fn broken(message: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, Broken(message.into()))
+impl From<Refused> for io::Error {
+    fn from(refused: Refused) -> Self {
+        Self::new(io::ErrorKind::InvalidData, refused)
+    }
 }
 
 /// Opens an input through all its containers.
@@ -131,18 +141,18 @@ impl Opening<'_, '_> {
             let mut bytes = Vec::new();
             whole.take(ZIP_IN_MEMORY_BYTES_MAX + 1).read_to_end(&mut bytes)?;
             if bytes.len() as u64 > ZIP_IN_MEMORY_BYTES_MAX {
-                return Err(ReadError::Broken(format!(
+                return Err(ReadError::TooLarge(format!(
                     "{name}: a zip above 256 MiB can only be read from a file"
                 )));
             }
             return self.zip(name, Cursor::new(bytes), depth);
         }
         let compressed = Rc::new(Cell::new(0));
-        let counted = Counted { inner: whole, count: Rc::clone(&compressed) };
+        let counted = Counted { inner: BufReader::new(whole), count: Rc::clone(&compressed) };
         let inner: Box<dyn Read> = if kind == GZIP_MAGIC {
-            Box::new(flate2::read::MultiGzDecoder::new(counted))
+            Box::new(flate2::bufread::MultiGzDecoder::new(counted))
         } else {
-            Box::new(zstd::stream::read::Decoder::new(counted)?)
+            Box::new(zstd::stream::read::Decoder::with_buffer(counted)?)
         };
         let guarded =
             Guarded { inner, name: name.to_owned(), compressed, read: 0, total: Rc::clone(&self.total) };
@@ -150,8 +160,9 @@ impl Opening<'_, '_> {
     }
 
     fn zip<R: Read + Seek>(&mut self, name: &str, mut reader: R, depth: usize) -> Result<(), ReadError> {
-        let of_zip =
-            |error: zip::result::ZipError| ReadError::Broken(format!("{name}: not a sound zip: {error}"));
+        let of_zip = |error: zip::result::ZipError| {
+            ReadError::Broken(format!("{name}: not a sound zip: {error}; copy the file again"))
+        };
         let archive_bytes = reader.seek(SeekFrom::End(0))?;
         let mut archive = ZipArchive::new(reader).map_err(of_zip)?;
         if archive.index_for_name("[Content_Types].xml").is_some() {
@@ -161,7 +172,7 @@ impl Opening<'_, '_> {
             return self.plain(name, reader);
         }
         if archive.len() > MEMBERS_MAX {
-            return Err(ReadError::Broken(format!("{name}: more than {MEMBERS_MAX} files in the archive")));
+            return Err(ReadError::TooLarge(format!("{name}: more than {MEMBERS_MAX} files in the archive")));
         }
         for index in 0..archive.len() {
             let file = archive.by_index(index).map_err(of_zip)?;
@@ -187,16 +198,29 @@ impl Opening<'_, '_> {
     }
 }
 
+/// Counts what a decompressor has taken, not what was read ahead for it: a ratio to what is read ahead
+/// would let a small bomb through.
 struct Counted<R> {
     inner: R,
     count: Rc<Cell<u64>>,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: BufRead> Read for Counted<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(out)?;
         self.count.set(self.count.get() + read as u64);
         Ok(read)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.count.set(self.count.get() + n as u64);
+        self.inner.consume(n);
     }
 }
 
@@ -213,15 +237,16 @@ impl Guarded<'_> {
     /// An error of the decompressor is one of the data, unless it only passes on one from below.
     fn explain(&self, error: io::Error) -> io::Error {
         let is_from_below =
-            error.raw_os_error().is_some() || error.get_ref().is_some_and(|e| e.is::<Broken>());
-        match error.kind() {
-            io::ErrorKind::Interrupted => error,
-            _ if is_from_below => error,
+            error.raw_os_error().is_some() || error.get_ref().is_some_and(|e| e.is::<Refused>());
+        let reason = match error.kind() {
+            io::ErrorKind::Interrupted => return error,
+            _ if is_from_below => return error,
             io::ErrorKind::UnexpectedEof => {
-                broken(format!("{}: the compressed data ends too early: is the file cut off?", self.name))
+                "the compressed data ends too early: the file is cut off; copy it again".to_owned()
             }
-            _ => broken(format!("{}: the compressed data is damaged: {error}", self.name)),
-        }
+            _ => format!("the compressed data is damaged: {error}; copy the file again"),
+        };
+        Refused::Broken(format!("{}: {reason}", self.name)).into()
     }
 }
 
@@ -232,12 +257,14 @@ impl Read for Guarded<'_> {
         self.total.set(self.total.get() + read);
         if self.read > RATIO_FREE_BYTES && self.read / self.compressed.get().max(1) > RATIO_MAX {
             let reason = format!(
-                "more than {RATIO_MAX} bytes come out of each compressed byte: a decompression bomb?"
+                "more than {RATIO_MAX} bytes come out of each compressed byte: is it a decompression bomb? \
+                 If you trust it, unpack it first"
             );
-            return Err(broken(format!("{}: {reason}", self.name)));
+            return Err(Refused::TooLarge(format!("{}: {reason}", self.name)).into());
         }
         if self.total.get() > DECOMPRESSED_BYTES_MAX {
-            return Err(broken(format!("{}: more than 1 TiB comes out of the file", self.name)));
+            let reason = "more than 1 TiB comes out of the file: import it in parts";
+            return Err(Refused::TooLarge(format!("{}: {reason}", self.name)).into());
         }
         Ok(usize::try_from(read).expect("no more than the length of a slice is read"))
     }

@@ -8,7 +8,7 @@ use std::{
 use jiff::tz::TimeZone;
 use whowas_event::{Draft, Time};
 
-use crate::container::Broken;
+use crate::container::Refused;
 
 /// The longest line or JSON record that is read, in bytes. A longer one becomes a [`Problem`] with its
 /// beginning, and reading goes on behind it.
@@ -84,9 +84,9 @@ pub struct Options {
 pub struct Place {
     /// The record, counted over all records of the input.
     pub record: u64,
-    /// The line on which the record begins.
+    /// The line: where it goes wrong, as far as that is told, else where the record begins.
     pub line: Option<u64>,
-    /// The column: a character of the line for JSON, a field for tables.
+    /// The column on that line: a character for JSON, a field for tables.
     pub column: Option<u64>,
 }
 
@@ -160,9 +160,12 @@ pub enum ReadError {
     /// No format recognises the input.
     #[error("not recognised: {0}")]
     Unrecognized(String),
-    /// The container (workbook, archive, compression, encoding) is broken or too large.
+    /// The container (workbook, archive, compression, encoding) is broken.
     #[error("{0}")]
     Broken(String),
+    /// More would come out of the container than is ever taken: a decompression bomb, or a giant.
+    #[error("{0}")]
+    TooLarge(String),
     /// A table lacks a column, or a document lacks its frame.
     #[error("{0}")]
     Shape(String),
@@ -171,8 +174,9 @@ pub enum ReadError {
 impl From<io::Error> for ReadError {
     /// An error of a decompressor is one of the data, though it comes through [`Read`].
     fn from(error: io::Error) -> Self {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<Broken>()) {
-            Some(Broken(reason)) => Self::Broken(reason.clone()),
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Refused>()) {
+            Some(Refused::Broken(reason)) => Self::Broken(reason.clone()),
+            Some(Refused::TooLarge(reason)) => Self::TooLarge(reason.clone()),
             None => Self::Io(error),
         }
     }

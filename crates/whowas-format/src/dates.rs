@@ -9,6 +9,7 @@
 //! | `12.3.2025 7:22` | dots: day first, always |
 //! | `13/3/2025 7:22`, `3/13/2025 7:22 AM` | the order that gives a date |
 //! | `3/12/2025 7:22`, `3-12-2025 7:22` | refused, unless [`Options::date_order`] says which of the two it is |
+//! | `/Date(1741760521000)/` | milliseconds since 1970: Windows PowerShell's JSON |
 //! | `45728.30695` | Excel's serial number: days since the end of 1899; below 20000 it is no date of a sign-in |
 //!
 //! A date alone is its midnight. Two digits for a year are refused. A date that contradicts the given
@@ -65,7 +66,7 @@ pub enum DateError {
     #[error("`{0}` writes the year with two digits: export it with four")]
     ShortYear(String),
     /// 30 February, 25 o'clock.
-    #[error("`{text}`: there is no {what}")]
+    #[error("`{text}`: there is no {what}; correct it and import the file once more")]
     Impossible {
         /// As written.
         text: String,
@@ -99,6 +100,10 @@ pub fn parse(text: &str, options: &Options) -> Result<Instant, DateError> {
     if let Ok(time) = Time::parse_rfc3339(text) {
         return some_date(time).map(|time| instant::with_offset(text, time));
     }
+    if let Some(ms) = json_date(text) {
+        let time = Time::from_ms(ms).map_err(|_| DateError::Range(text.to_owned()))?;
+        return Ok(Instant { time, raw_time: Some(text.to_owned()), is_without_zone: false });
+    }
     let written = match serial(text, SerialSystem::Since1900) {
         Some(local) => Written { local: bare_serial(text, local?)?, east_minutes: None },
         None => Reader::new(text, options.date_order).read()?,
@@ -120,6 +125,11 @@ pub fn parse_optional(text: Option<&str>, options: &Options) -> Result<Option<In
         Some(Ok(instant)) => Ok(Some(instant)),
         Some(Err(error)) => Err(error),
     }
+}
+
+/// `/Date(1732432921000)/`: milliseconds since 1970, as `ConvertTo-Json` of Windows PowerShell writes times.
+fn json_date(text: &str) -> Option<i64> {
+    text.strip_prefix("/Date(")?.strip_suffix(")/")?.parse().ok()
 }
 
 /// A serial number as `YYYY-MM-DD HH:MM:SS.mmm` without what is zero; below 1 it is a time of day alone.

@@ -53,9 +53,15 @@ fn what_is_refused_says_why() {
             "12-03-2025 07:22 AM",
             "`12-03-2025 07:22 AM` is either 12 March 2025 or 3 December 2025: pass `--date-order dmy` or `--date-order mdy`",
         ),
-        ("30.2.2025 7:22", "`30.2.2025 7:22`: there is no 30 February 2025"),
-        ("13/13/2025", "`13/13/2025`: there is no month 13"),
-        ("2025-03-12 25:00", "`2025-03-12 25:00`: there is no time of day 25:00:00"),
+        (
+            "30.2.2025 7:22",
+            "`30.2.2025 7:22`: there is no 30 February 2025; correct it and import the file once more",
+        ),
+        ("13/13/2025", "`13/13/2025`: there is no month 13; correct it and import the file once more"),
+        (
+            "2025-03-12 25:00",
+            "`2025-03-12 25:00`: there is no time of day 25:00:00; correct it and import the file once more",
+        ),
         ("12.3.25 7:22", "`12.3.25 7:22` writes the year with two digits: export it with four"),
         ("2025", "`2025` is not a date and time in a known notation, such as 2025-03-12 07:22:01"),
         ("0000-01-01", "`0000-01-01` is outside the years 1 to 9999"),

@@ -1,5 +1,6 @@
 //! Microsoft Entra ID sign-ins: what Graph's `signIn` object means. Its framings are
-//! [`crate::entra_graph`] (Graph itself) and [`crate::entra_monitor`] (Azure Monitor).
+//! [`crate::entra_graph`] (Graph itself), [`crate::entra_monitor`] (Azure Monitor) and
+//! [`crate::entra_analytics`] (tables of Log Analytics, PowerShell).
 //!
 //! Every member may be absent, null, empty or `<null>`; `status`, `location` and `deviceDetail` may be JSON
 //! in a string (Log Analytics); enumerations have members that are not documented. All that is taken as it
@@ -8,7 +9,13 @@
 use serde_json::{Map, Value};
 use whowas_event::{Activity, Event, NativeId, Status};
 
-use crate::{contract::Options, ids::DerivedIds, instant, strict::canonical_object};
+use crate::{
+    contract::{Options, Problem},
+    dates,
+    ids::DerivedIds,
+    jsonstream::JsonRecord,
+    strict::canonical_object,
+};
 
 /// Members without a word of ours that are worth keeping, under their own names.
 const KEPT: [&str; 37] = [
@@ -61,8 +68,13 @@ pub(crate) struct Envelope<'a> {
 }
 
 impl Envelope<'_> {
+    /// The text of a member, however it is capitalized: collectors on the way write some in lower case.
     fn text(&self, member: &str) -> Option<String> {
-        text(self.outer?, member)
+        let outer = self.outer?;
+        text(outer, member).or_else(|| {
+            let (name, _) = outer.iter().find(|(name, _)| name.eq_ignore_ascii_case(member))?;
+            text(outer, name)
+        })
     }
 }
 
@@ -71,6 +83,31 @@ pub(crate) struct Context<'a> {
     pub(crate) options: &'a Options,
     pub(crate) ids: DerivedIds,
     pub(crate) times_without_zone: u64,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(options: &'a Options) -> Self {
+        Self { options, ids: DerivedIds::default(), times_without_zone: 0 }
+    }
+}
+
+/// Why an object is no sign-in, and the member that is to blame; empty if none is.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) member: &'static str,
+    reason: String,
+}
+
+impl Refusal {
+    /// The problem, where it stands; `member` is how the record spells the name of the member.
+    pub(crate) fn of(&self, record: &JsonRecord<'_>, member: &str) -> Problem {
+        record.problem_at(member, self.told(member))
+    }
+
+    /// The reason, with a member or column as the input spells it.
+    pub(crate) fn told(&self, member: &str) -> String {
+        if self.member.is_empty() { self.reason.clone() } else { format!("`{member}`{}", self.reason) }
+    }
 }
 
 /// The text of a member; `None` if it says nothing.
@@ -104,15 +141,18 @@ pub(crate) fn sign_in(
     envelope: Envelope<'_>,
     raw: &[u8],
     context: &mut Context<'_>,
-) -> Result<Event, String> {
+) -> Result<Event, Refusal> {
     let created = text(sign_in, "createdDateTime");
     let (member, time) = match (envelope.text("time"), created) {
         (Some(time), _) => ("time", time),
         (None, Some(time)) => ("createdDateTime", time),
-        (None, None) => return Err("`createdDateTime` is missing".to_owned()),
+        (None, None) => {
+            let member = if envelope.outer.is_some() { "time" } else { "createdDateTime" };
+            return Err(Refusal { member, reason: " is missing: export the file with it".to_owned() });
+        }
     };
-    let read =
-        instant::read(&time, context.options).map_err(|error| format!("`{member}` is `{time}`: {error}"))?;
+    let read = dates::parse(&time, context.options)
+        .map_err(|error| Refusal { member, reason: format!(": {error}") })?;
     context.times_without_zone += u64::from(read.is_without_zone);
     let mut event = Event {
         occurred_at: read.time,
@@ -138,7 +178,7 @@ pub(crate) fn sign_in(
     outcome(sign_in, envelope, &mut event, &mut kept);
     who(sign_in, envelope, &mut event, &mut kept);
     from_where(sign_in, envelope, &mut event, &mut kept);
-    event.unmapped = canonical_object(kept)?;
+    event.unmapped = canonical_object(kept).map_err(|reason| Refusal { member: "", reason })?;
     Ok(event)
 }
 
@@ -166,11 +206,12 @@ fn logon_type(sign_in: &Map<String, Value>, envelope: Envelope<'_>) -> Option<St
         })
     });
     let is_principal = text(sign_in, "userId").is_none() && text(sign_in, "servicePrincipalId").is_some();
-    let told = match sign_in.get("isInteractive").and_then(Value::as_bool) {
+    let is_interactive = text(sign_in, "isInteractive").map(|text| text.to_ascii_lowercase());
+    let told = match is_interactive.as_deref() {
         _ if is_principal => Some("service_principal"),
-        Some(true) => Some("interactive"),
-        Some(false) => Some("non_interactive"),
-        None => None,
+        Some("true") => Some("interactive"),
+        Some("false") => Some("non_interactive"),
+        _ => None,
     };
     envelope.logon_type.or(named).or(told).map(str::to_owned)
 }
@@ -183,10 +224,14 @@ fn outcome(
 ) {
     let status = nested(sign_in, "status");
     let code = text(&status, "errorCode").or_else(|| envelope.text("resultType"));
-    event.status = match code.as_deref() {
-        None => Status::Unknown,
-        Some("0") => Status::Success,
-        Some(_) => Status::Failure,
+    // Some collectors write the word for the code.
+    let code = code.map(|code| if code.eq_ignore_ascii_case("success") { "0".to_owned() } else { code });
+    // Tables that somebody made of the log may have a word where the object was.
+    let word = text(sign_in, "status").unwrap_or_default().to_ascii_lowercase();
+    event.status = match (code.as_deref(), word.as_str()) {
+        (Some("0"), _) | (None, "success" | "succeeded") => Status::Success,
+        (Some(_), _) | (None, "failure" | "failed" | "interrupted") => Status::Failure,
+        (None, _) => Status::Unknown,
     };
     if event.status == Status::Failure {
         event.status_code = code;

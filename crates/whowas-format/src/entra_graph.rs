@@ -9,7 +9,6 @@ use whowas_event::Draft;
 use crate::{
     contract::{Format, Info, Item, Options, ReadError, ReadSummary, Sample, Sink, Yields},
     entra::{self, Context, Envelope},
-    ids::DerivedIds,
     jsonstream,
     strict::Strict,
 };
@@ -47,7 +46,7 @@ impl Format for EntraGraph {
         options: &Options,
         sink: &mut Sink<'_>,
     ) -> Result<ReadSummary, ReadError> {
-        let mut context = Context { options, ids: DerivedIds::default(), times_without_zone: 0 };
+        let mut context = Context::new(options);
         let read = jsonstream::read_records(input, &mut |found| {
             let record = match found {
                 Ok(record) => record,
@@ -60,7 +59,7 @@ impl Format for EntraGraph {
             };
             sink(match entra::sign_in(&object, Envelope::default(), record.raw, &mut context) {
                 Ok(event) => Item::Draft(Draft { event, raw: record.raw.to_vec() }),
-                Err(reason) => Item::Problem(record.problem(reason)),
+                Err(refusal) => Item::Problem(refusal.of(&record, refusal.member)),
             })
         })?;
         Ok(ReadSummary { read, times_without_zone: context.times_without_zone, warnings: Vec::new() })

@@ -12,7 +12,6 @@ use whowas_event::Draft;
 use crate::{
     contract::{Format, Info, Item, Options, Problem, ReadError, ReadSummary, Sample, Sink, Yields},
     entra::{self, Context, Envelope},
-    ids::DerivedIds,
     jsonstream::{self, JsonRecord},
     strict::Strict,
 };
@@ -48,7 +47,7 @@ const OTHER_CATEGORIES: [&str; 11] = [
 const LOOKED_AT_MAX: usize = 64;
 
 /// The longest name of a category that is counted by itself.
-const CATEGORY_CHARS_MAX: usize = 25;
+pub(crate) const CATEGORY_CHARS_MAX: usize = 25;
 
 impl Format for EntraMonitor {
     fn info(&self) -> &'static Info {
@@ -70,7 +69,7 @@ impl Format for EntraMonitor {
         options: &Options,
         sink: &mut Sink<'_>,
     ) -> Result<ReadSummary, ReadError> {
-        let mut context = Context { options, ids: DerivedIds::default(), times_without_zone: 0 };
+        let mut context = Context::new(options);
         let read = jsonstream::read_records(input, &mut |found| {
             sink(match found.and_then(|record| item(&record, &mut context)) {
                 Ok(item) => item,
@@ -81,12 +80,15 @@ impl Format for EntraMonitor {
     }
 }
 
-fn is_sign_ins(category: &str) -> bool {
+/// Whether a category of Azure Monitor, or a table of Log Analytics, holds sign-ins.
+pub(crate) fn is_sign_ins(category: &str) -> bool {
     category.to_ascii_lowercase().ends_with("signinlogs")
 }
 
-fn logon_type(category: &str) -> Option<&'static str> {
-    match category.to_ascii_lowercase().as_str() {
+/// The kind of logon that a category or table stands for.
+pub(crate) fn logon_type(category: &str) -> Option<&'static str> {
+    let category = category.to_ascii_lowercase();
+    match category.strip_prefix("aad").unwrap_or(&category) {
         "signinlogs" => Some("interactive"),
         "noninteractiveusersigninlogs" => Some("non_interactive"),
         "serviceprincipalsigninlogs" | "microsoftserviceprincipalsigninlogs" => Some("service_principal"),
@@ -102,7 +104,7 @@ fn item(record: &JsonRecord<'_>, context: &mut Context<'_>) -> Result<Item, Prob
         Err(error) => return Err(record.parse_problem(&error)),
     };
     let Some(category) = entra::text(&outer, "category") else {
-        return Err(record.problem("`category` is missing"));
+        return Err(record.problem("`category` is missing: is this a record of Azure Monitor?"));
     };
     if !is_sign_ins(&category) {
         return Ok(Item::SetAside { category: category.chars().take(CATEGORY_CHARS_MAX).collect() });
@@ -111,12 +113,15 @@ fn item(record: &JsonRecord<'_>, context: &mut Context<'_>) -> Result<Item, Prob
         Some(Value::Object(properties)) => properties.clone(),
         Some(Value::String(json)) => match serde_json::from_str(json) {
             Ok(Strict(Value::Object(properties))) => properties,
-            _ => return Err(record.problem("`properties` is a text that is no JSON object")),
+            _ => {
+                let reason = "`properties` is a text that is no JSON object: export the record again";
+                return Err(record.problem_at("properties", reason));
+            }
         },
         _ => Map::new(),
     };
     let envelope = Envelope { outer: Some(&outer), logon_type: logon_type(&category) };
     let event = entra::sign_in(&properties, envelope, record.raw, context)
-        .map_err(|reason| record.problem(reason))?;
+        .map_err(|refusal| refusal.of(record, refusal.member))?;
     Ok(Item::Draft(Draft { event, raw: record.raw.to_vec() }))
 }

@@ -115,9 +115,9 @@ fn offsets_are_mixed_and_times_may_be_wrong() {
     assert_eq!(
         reading.others,
         [
-            "line 2: `createdDateTime` is `2026-02-30T08:15:30Z`: no such date or time of day",
-            "line 3: `createdDateTime` is missing",
-            "line 4, column 18: `id` is given twice",
+            "line 2, column 14: `createdDateTime`: `2026-02-30T08:15:30Z`: there is no 30 February 2026; correct it and import the file once more",
+            "line 3, column 14: `createdDateTime` is missing: export the file with it",
+            "line 4, column 18: `id` is given twice: remove one of them",
         ]
     );
 }
@@ -128,6 +128,10 @@ fn directories_are_not_taken_for_sign_ins() {
     assert!(!recognizes(&EntraGraph, &person.to_string()));
     let activity = json!({"category": "Administrative", "properties": {}, "time": "2026-11-20T08:15:30Z"});
     assert!(!recognizes(&EntraMonitor, &activity.to_string()));
+    let mut worded = monitor("SignInLogs", json!({"id": "x"}));
+    worded["resultType"] = "Success".into();
+    let reading = read(&EntraMonitor, &worded.to_string());
+    assert_eq!((reading.events[0].status, &reading.events[0].status_code), (Status::Success, &None));
     let mixed = format!("{activity}\n{}", monitor("SignInLogs", graph()));
     assert!(recognizes(&EntraMonitor, &mixed));
     assert_eq!(read(&EntraMonitor, &mixed).others, ["set aside: Administrative"]);

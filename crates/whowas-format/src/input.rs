@@ -3,11 +3,18 @@
 use std::io::{Cursor, Read};
 
 use crate::{
+    chunk::Begun,
     container::{self, Input, Member},
-    contract::{Format, Info, Options, ReadError, ReadSummary, SAMPLE_BYTES, Sample, Sink, Stop},
+    contract::{
+        Format, Info, Options, RECORD_BYTES_MAX, ReadError, ReadSummary, SAMPLE_BYTES, Sample, Sink, Stop,
+    },
     decode::Encoding,
-    registry, xlsx,
+    jsonstream, registry, xlsx,
 };
+
+/// How much of JSON is looked at if its first record does not end in a sample: the largest record, and
+/// what may stand before it.
+const JSON_SAMPLE_BYTES: usize = RECORD_BYTES_MAX + SAMPLE_BYTES;
 
 /// What became of one file: the input itself, or one of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,11 +95,20 @@ fn read_member(
     sink: &mut Sink<'_>,
 ) -> Result<FileReport, ReadError> {
     let encoding = Encoding::of(&member.sample);
-    let is_whole = member.sample.len() < SAMPLE_BYTES;
+    let mut is_whole = member.sample.len() < SAMPLE_BYTES;
     let mut head = Vec::new();
     encoding.decode(Box::new(Cursor::new(&member.sample)))?.read_to_end(&mut head)?;
+    let mut reader = encoding.decode(member.reader)?;
+    let is_begun = |sample| jsonstream::is_json_like(sample) && jsonstream::first_object(sample).is_none();
+    if !is_whole && is_begun(Sample { bytes: &head, is_whole }) {
+        let (longer, whole) = Begun::new(reader, JSON_SAMPLE_BYTES)?;
+        is_whole = longer.len() < JSON_SAMPLE_BYTES;
+        (head, reader) = (longer, Box::new(whole));
+    }
     let sample = Sample { bytes: &head, is_whole };
     let Some(format) = format.or_else(|| registry::detect(sample)) else {
+        // If the input breaks off, that is why nothing was recognized.
+        (&mut reader).take(JSON_SAMPLE_BYTES as u64).read_to_end(&mut Vec::new())?;
         let seen = registry::describe(sample);
         if !member.is_in_archive {
             return Err(ReadError::Unrecognized(seen));
@@ -100,7 +116,6 @@ fn read_member(
         let summary = ReadSummary { warnings: vec![format!("not recognised: {seen}")], ..Default::default() };
         return Ok(FileReport { name: member.name, format: None, summary });
     };
-    let mut reader = encoding.decode(member.reader)?;
     let mut format = format;
     if format.info().name == xlsx::WORKBOOK {
         let mut workbook = Vec::new();

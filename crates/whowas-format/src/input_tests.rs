@@ -96,11 +96,11 @@ fn each_file_of_an_archive_is_an_input() {
 #[test]
 fn what_is_not_recognised_is_described() {
     for (bytes, want) in [
-        (&b""[..], "the file is empty"),
-        (b" \n", "the file is empty"),
+        (&b""[..], "the file is empty: export or copy it again"),
+        (b" \n", "the file is empty: export or copy it again"),
         (b"\x7fELF\0\0\0\x01", "binary data of an unknown kind"),
         (b"{\"b\":1,\"a\":2}", "JSON records with the members a, b"),
-        (b"[{", "JSON without a complete record in its first 64 KiB"),
+        (b"[{", "JSON without a complete record: the file is cut off; export or copy it again"),
         (b"colour;shape\n1;2\n", "a table with the columns colour, shape"),
         (b"a,b,c,d,e,f,g,h,i\n", "a table with the columns a, b, c, d, e, f, g, h, …"),
         (b"just text", "text that begins with `just text`"),
@@ -117,7 +117,10 @@ fn broken_containers_are_named_behind_what_could_be_read() {
     let whole = gz(LINE.repeat(1000).as_bytes());
     let (items, reports) = read_input(&whole[..whole.len() - 9]);
     assert!(!items.is_empty());
-    assert_eq!(reports.unwrap_err(), "logs: the compressed data ends too early: is the file cut off?");
+    assert_eq!(
+        reports.unwrap_err(),
+        "logs: the compressed data ends too early: the file is cut off; copy it again"
+    );
     let mut damaged = whole.clone();
     let checksum = damaged.len() - 8;
     damaged[checksum] ^= 1;
@@ -131,11 +134,42 @@ fn broken_containers_are_named_behind_what_could_be_read() {
 
 #[test]
 fn bombs_are_stopped() {
-    let mut bomb = LINE.as_bytes().to_vec();
-    bomb.resize(usize::try_from(RATIO_FREE_BYTES).unwrap() + 4 * 1024 * 1024, b' ');
-    let want = "logs: more than 400 bytes come out of each compressed byte: a decompression bomb?";
+    let spaces = usize::try_from(RATIO_FREE_BYTES).unwrap() * 4;
+    let bomb = [LINE.as_bytes(), &vec![b' '; spaces]].concat();
+    let want = "logs: more than 400 bytes come out of each compressed byte: is it a decompression bomb? If you trust it, unpack it first";
     let zstd = zstd::stream::encode_all(&bomb[..], 1).unwrap();
-    assert_eq!(read_input(&zstd), (vec!["zoë".to_owned()], Err(want.to_owned())));
+    for bytes in [zstd, gz_best(&bomb), zip(&[("logs", &bomb)])] {
+        let mut read = Vec::new();
+        let result = read_all(Input::Stream(&mut &bytes[..]), "logs", None, &options(), &mut |item| {
+            read.push(item);
+            Ok(())
+        });
+        let Err(ReadError::TooLarge(reason)) = result else { panic!("{result:?}") };
+        assert_eq!(reason.replace("logs/logs", "logs"), want);
+        assert_eq!(read.len(), 1, "what comes before the bomb goes off is read");
+    }
+}
+
+fn gz_best(bytes: &[u8]) -> Vec<u8> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}
+
+#[test]
+fn a_first_record_beyond_the_sample_is_recognized() {
+    let long = LINE.replace("zoë", &"ë".repeat(200_000));
+    for text in [format!("{long}{LINE}"), format!("[{},{LINE}]", long.trim())] {
+        let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for bytes in [text.as_bytes().to_vec(), utf16, gz(text.as_bytes())] {
+            let (items, reports) = read_input(&bytes);
+            assert_eq!(items.iter().map(String::len).collect::<Vec<_>>(), [400_000, 4]);
+            assert_eq!(reports.unwrap()[0].format, Some("whowas-event"));
+        }
+    }
+    let giant = LINE.replace("zoë", &"x".repeat(3 << 20)) + LINE;
+    let why = "not recognised: JSON without a complete record in its first MiB: if you know its format, pass --format";
+    assert_eq!(refused(giant.as_bytes()), why);
 }
 
 #[test]
@@ -152,6 +186,43 @@ fn guesses_and_cut_exports_are_told() {
     );
     assert_eq!(cap_warning(EntraCsv.info(), 100_001), None);
     assert_eq!([grouped(7), grouped(1234), grouped(1_234_567)], ["7", "1,234", "1,234,567"]);
+}
+
+#[test]
+fn caps_are_seen_in_every_file_of_an_archive() {
+    let table = |header: &str, row: &str, rows: u32| -> Vec<u8> {
+        let row = |at: u32| row.replace("{at}", &at.to_string());
+        std::iter::once(header.to_owned()).chain((0..rows).map(row)).collect::<String>().into_bytes()
+    };
+    let lcs = |rows| table("AADUserID,LoginStart\n", "u{at},2026-11-10T08:00:00Z\n", rows);
+    let portal = table(
+        "Date (UTC),Request ID,Username,IP address,Status\n",
+        "2026-11-10T08:00:00Z,r{at},ada@contoso.example,192.0.2.1,Success\n",
+        100_000,
+    );
+    let packed = zip(&[
+        ("week-45.csv", &lcs(5_000)),
+        ("week-46.csv", &lcs(4_999)),
+        ("week-47.csv.gz", &gz(&lcs(5_000))),
+        ("InteractiveSignIns.csv", &portal),
+    ]);
+    let (_, reports) = read_input(&packed);
+    let warned: Vec<_> = reports
+        .unwrap()
+        .into_iter()
+        .map(|report| (report.name, report.summary.warnings.join("; ")))
+        .collect();
+    let lcs_cap = "exactly 5,000 rows: that is where Dynamics Lifecycle Services cuts its exports, so this one is probably truncated";
+    let portal_cap = "exactly 100,000 rows: that is where Microsoft Entra ID cuts its exports, so this one is probably truncated";
+    for ((name, warning), (want_name, want)) in warned.iter().zip([
+        ("logs/week-45.csv", lcs_cap),
+        ("logs/week-46.csv", ""),
+        ("logs/week-47.csv.gz", lcs_cap),
+        ("logs/InteractiveSignIns.csv", portal_cap),
+    ]) {
+        assert_eq!((name.as_str(), warning.as_str()), (want_name, want));
+    }
+    assert_eq!(warned.len(), 4);
 }
 
 #[test]

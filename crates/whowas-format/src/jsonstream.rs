@@ -14,7 +14,7 @@ use memchr::{memchr, memchr_iter, memmem, memrchr};
 use serde_json::{Map, Value};
 
 use crate::{
-    chunk::Postponed,
+    chunk::{Begun, Postponed},
     contract::{PROBLEM_RAW_BYTES_MAX, Place, Problem, RECORD_BYTES_MAX, ReadError, Sample, Stop},
     jsonscan::{Scanner, Step},
 };
@@ -25,31 +25,76 @@ const READ_BYTES: usize = 256 * 1024;
 /// The bytes of one record and where they stand.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonRecord<'a> {
-    /// Record and line.
+    /// Where it begins.
     pub place: Place,
     /// An object, if the JSON is right.
     pub raw: &'a [u8],
-    /// Bytes before it on its line.
-    indent: u64,
 }
 
 impl JsonRecord<'_> {
-    /// A problem with the record as a whole.
+    /// A problem with the record as a whole: its place is where the record begins.
     pub fn problem(&self, reason: impl Into<String>) -> Problem {
         problem(self.place, reason, self.raw)
+    }
+
+    /// A problem with the value of a member: its place is the member's name, if that is there once.
+    pub fn problem_at(&self, member: &str, reason: impl Into<String>) -> Problem {
+        let quoted = format!("\"{member}\"");
+        let mut found = memmem::find_iter(self.raw, quoted.as_bytes());
+        let place = match (found.next(), found.next()) {
+            (Some(at), None) => self.place_of(at),
+            _ => self.place,
+        };
+        problem(place, reason, self.raw)
     }
 
     /// A problem that the parser found, with its place in the input.
     pub fn parse_problem(&self, error: &serde_json::Error) -> Problem {
         let text = error.to_string();
         let reason = text.rfind(" at line ").and_then(|at| text.get(..at)).unwrap_or(&text);
-        let is_data = error.is_data();
-        let reason = if is_data { reason.to_owned() } else { format!("not valid JSON: {reason}") };
-        let line = self.place.line.map(|line| line + error.line().saturating_sub(1) as u64);
-        let indent = if error.line() <= 1 { self.indent } else { 0 };
-        let column = (error.column() > 0).then(|| indent + error.column() as u64);
-        problem(Place { line, column, ..self.place }, reason, self.raw)
+        let reason = match (error.is_data(), reason.ends_with("is given twice")) {
+            (true, true) => format!("{reason}: remove one of them"),
+            (true, false) => reason.to_owned(),
+            (false, _) => format!("not valid JSON: {reason}: {REPAIR}"),
+        };
+        // The parser counts bytes, lines and columns from 1; column 0 is a line's beginning.
+        let line_start = match error.line() {
+            0 | 1 => 0,
+            line => memchr_iter(b'\n', self.raw).nth(line - 2).map_or(0, |at| at + 1),
+        };
+        problem(self.place_of(line_start + error.column().saturating_sub(1)), reason, self.raw)
     }
+
+    /// Where the byte `at` of the record stands in the input.
+    fn place_of(&self, at: usize) -> Place {
+        let before = self.raw.get(..at).unwrap_or(self.raw);
+        let place = Place { line: self.place.line, column: self.place.column, ..self.place };
+        behind(place, before)
+    }
+}
+
+/// What is wrong if the last bracket of a wrapper is missing.
+const AROUND_CUT_OFF: &str =
+    "the JSON ends within what is around its records: the file is cut off; export or copy it again";
+/// What to do about a record that is damaged.
+const REPAIR: &str = "correct it, or export the file again, and import it once more";
+
+/// The place behind `passed`, which begins at `place`. Columns count characters.
+fn behind(place: Place, passed: &[u8]) -> Place {
+    let (lines, column) = match memrchr(b'\n', passed) {
+        None => (0, place.column.unwrap_or(1) + characters(passed)),
+        Some(last) => {
+            let line = passed.get(last + 1..).unwrap_or_default();
+            (memchr_iter(b'\n', passed).count() as u64, 1 + characters(line))
+        }
+    };
+    Place { line: place.line.map(|line| line + lines), column: Some(column), ..place }
+}
+
+/// How many characters begin in `bytes`.
+fn characters(bytes: &[u8]) -> u64 {
+    // Bytes that go on with a character are 10xxxxxx in UTF-8.
+    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u64
 }
 
 /// Receives records and what is none.
@@ -64,7 +109,7 @@ pub fn read_records(input: &mut dyn Read, each: &mut Each<'_>) -> Result<u64, Re
         at: 0,
         is_at_end: false,
         line: 1,
-        indent: 0,
+        column: 1,
         records: 0,
         frame: Frame::Top,
         may_wrap: true,
@@ -94,6 +139,15 @@ pub fn is_json_like(sample: Sample<'_>) -> bool {
     matches!(sample.bytes.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
+/// How much space may stand before the first brace of JSON.
+const JSON_HEAD_BYTES: usize = 4096;
+
+/// Whether an input begins like JSON; the whole is read from what comes back with that.
+pub(crate) fn begins_like_json(input: &mut dyn Read) -> io::Result<(bool, impl Read)> {
+    let (head, whole) = Begun::new(input, JSON_HEAD_BYTES)?;
+    Ok((is_json_like(Sample { bytes: &head, is_whole: false }), whole))
+}
+
 /// What is around the next record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Frame {
@@ -108,9 +162,9 @@ struct Stream<'r> {
     bytes: Vec<u8>,
     at: usize,
     is_at_end: bool,
-    /// The line of `at`, and the bytes before it on that line.
+    /// The line of `at`, and its column on that line, both from 1.
     line: u64,
-    indent: u64,
+    column: u64,
     records: u64,
     frame: Frame,
     /// Whether every object at the top is looked through for an array of records.
@@ -142,7 +196,8 @@ impl Stream<'_> {
             }
         }
         if self.frame != Frame::Top {
-            let reason = "the JSON ends before its array is closed: the file is cut off";
+            let reason =
+                "the JSON ends before its array is closed: the file is cut off; export or copy it again";
             self.report(reason, &[], each)?;
         }
         Ok(())
@@ -164,13 +219,9 @@ impl Stream<'_> {
     /// Goes on by `n` bytes.
     fn advance(&mut self, n: usize) {
         let passed = self.bytes.get(self.at..self.at + n).unwrap_or_default();
-        match memrchr(b'\n', passed) {
-            None => self.indent += n as u64,
-            Some(last) => {
-                self.line += memchr_iter(b'\n', passed).count() as u64;
-                self.indent = (n - last - 1) as u64;
-            }
-        }
+        let place = behind(self.place(), passed);
+        self.line = place.line.unwrap_or(self.line);
+        self.column = place.column.unwrap_or(1);
         self.at += n;
     }
 
@@ -217,10 +268,10 @@ impl Stream<'_> {
             let line = self.rest().get(..line_bytes).unwrap_or_default().trim_ascii_end();
             if is_one_record(line) {
                 let place = Place { record: self.records + 1, ..self.place() };
-                each(Ok(JsonRecord { place, raw: line, indent: self.indent }))?;
+                each(Ok(JsonRecord { place, raw: line }))?;
                 self.records += 1;
+                self.column += characters(self.rest().get(..line_bytes).unwrap_or_default());
                 self.at += line_bytes;
-                self.indent += line_bytes as u64;
                 return Ok(());
             }
         }
@@ -228,13 +279,13 @@ impl Stream<'_> {
     }
 
     fn place(&self) -> Place {
-        Place { record: self.records, line: Some(self.line), column: None }
+        Place { record: self.records, line: Some(self.line), column: Some(self.column) }
     }
 
     /// Reads a value to its end and hands it on; or the rest of a wrapper, of which only problems are told.
     fn value(&mut self, mut scanner: Scanner, each: &mut Each<'_>) -> Result<(), ReadError> {
         let is_tail = !scanner.is_at_start();
-        let (place, indent) = (Place { record: self.records + 1, ..self.place() }, self.indent);
+        let place = Place { record: self.records + 1, ..self.place() };
         let mut head: Option<Vec<u8>> = None;
         let mut done = 0;
         let step = loop {
@@ -266,14 +317,27 @@ impl Stream<'_> {
         self.records += 1;
         let raw = self.rest().get(..done).unwrap_or_default();
         let told = match (&head, step) {
-            (None, Step::Complete) => Ok(JsonRecord { place, raw, indent }),
+            (None, Step::Complete) => Ok(JsonRecord { place, raw }),
             (head, _) => {
-                let raw = head.as_deref().unwrap_or(raw);
-                Err(problem(place, reason(step), raw))
+                // Where it goes wrong, not where it begins; a giant goes wrong as a whole.
+                let at = match step {
+                    Step::Complete | Step::Wrapper => place,
+                    Step::Broken(_) => behind(self.place(), raw),
+                    Step::CutOff | Step::More => behind(self.place(), raw.trim_ascii_end()),
+                };
+                let at = Place { record: place.record, ..at };
+                let reason = match (step, is_tail) {
+                    (Step::More, true) => AROUND_CUT_OFF.to_owned(),
+                    _ => reason(step, place, at),
+                };
+                Err(problem(at, reason, head.as_deref().unwrap_or(raw)))
             }
         };
         each(told)?;
         self.advance(done);
+        if step == Step::More {
+            self.frame = Frame::Top; // The missing end of what is around it is no second problem.
+        }
         if matches!(step, Step::Broken(_)) {
             self.resume(scanner.has_lines)?;
         }
@@ -310,7 +374,8 @@ impl Stream<'_> {
         let place = Place { record: self.records + 1, ..self.place() };
         self.records += 1;
         let line = self.skip_line()?;
-        Ok(each(Err(problem(place, "not a JSON object", line.trim_ascii_end())))?)
+        let reason = "not a JSON object: a line has one record in braces";
+        Ok(each(Err(problem(place, reason, line.trim_ascii_end())))?)
     }
 
     /// An element of an array that is no object.
@@ -337,7 +402,7 @@ impl Stream<'_> {
         self.records += 1;
         Ok(each(Err(problem(
             place,
-            "an element of the array is not a JSON object",
+            "an element of the array is not a JSON object: a record stands in braces",
             &head.unwrap_or_default(),
         )))?)
     }
@@ -362,12 +427,21 @@ fn may_be_wrapper(line: &[u8]) -> bool {
     [&b"\"@odata"[..], b"\"value\"", b"\"records\"", b"\"Records\""].iter().any(|key| first.starts_with(key))
 }
 
-fn reason(step: Step) -> &'static str {
+/// What is wrong with a record that begins at `start` and goes wrong at `at`, and what to do.
+fn reason(step: Step, start: Place, at: Place) -> String {
+    let begun = match (start.line, start.line == at.line) {
+        (Some(line), false) => format!(" that begins on line {line}"),
+        _ => String::new(),
+    };
     match step {
-        Step::Broken(reason) => reason,
-        Step::CutOff => "the record is not closed before the next one begins: it is cut off",
-        Step::More => "the JSON ends in the middle of a record: the file is cut off",
-        Step::Complete | Step::Wrapper => "the record is longer than 1 MiB",
+        Step::Broken(reason) => format!("{reason}: {REPAIR}"),
+        Step::CutOff => format!("the record{begun} is cut off, the next one begins behind it: {REPAIR}"),
+        Step::More => format!(
+            "the JSON ends in the middle of a record{begun}: the file is cut off; export or copy it again"
+        ),
+        Step::Complete | Step::Wrapper => {
+            "the record is longer than 1 MiB: shorten its texts at the source, or remove it".to_owned()
+        }
     }
 }
 

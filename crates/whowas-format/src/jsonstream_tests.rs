@@ -78,10 +78,10 @@ fn a_bad_line_costs_only_itself() {
         told("{\"a\":1}\n{\"a\":}\n{\"a\":\"x\n{\"a\":2\nnonsense\n{\"a\":[}\n{\"a\":3}"),
         [
             "1: {\"a\":1}",
-            "line 2, column 6: not valid JSON: expected value",
-            "line 3: a line ends within a string",
-            "line 4: the record is not closed before the next one begins: it is cut off",
-            "line 6, column 7: not valid JSON: expected value",
+            "line 2, column 6: not valid JSON: expected value: correct it, or export the file again, and import it once more",
+            "line 3, column 8: a line ends within a string: correct it, or export the file again, and import it once more",
+            "line 5, column 9: the record that begins on line 4 is cut off, the next one begins behind it: correct it, or export the file again, and import it once more",
+            "line 6, column 7: not valid JSON: expected value: correct it, or export the file again, and import it once more",
             "7: {\"a\":3}",
         ]
     );
@@ -93,11 +93,11 @@ fn a_bad_element_costs_only_its_place() {
         told("[{\"a\":1}, 7, \"x,y\", [{}], {\"a\":},\n  {\"a\":[}, {\"a\":0},\n  {\"a\":2}]"),
         [
             "1: {\"a\":1}",
-            "line 1: an element of the array is not a JSON object",
-            "line 1: an element of the array is not a JSON object",
-            "line 1: an element of the array is not a JSON object",
-            "line 1, column 32: not valid JSON: expected value",
-            "line 2: a } that closes nothing",
+            "line 1, column 11: an element of the array is not a JSON object: a record stands in braces",
+            "line 1, column 14: an element of the array is not a JSON object: a record stands in braces",
+            "line 1, column 21: an element of the array is not a JSON object: a record stands in braces",
+            "line 1, column 32: not valid JSON: expected value: correct it, or export the file again, and import it once more",
+            "line 2, column 9: a } that closes nothing: correct it, or export the file again, and import it once more",
             "3: {\"a\":2}",
         ]
     );
@@ -105,26 +105,65 @@ fn a_bad_element_costs_only_its_place() {
 
 #[test]
 fn what_is_cut_off_is_told_behind_all_that_is_whole() {
-    let middle = "the JSON ends in the middle of a record: the file is cut off";
-    assert_eq!(told("{\"a\":1}\n{\"a\":\"2"), ["1: {\"a\":1}".to_owned(), format!("line 2: {middle}")]);
+    let middle = "the JSON ends in the middle of a record: the file is cut off; export or copy it again";
+    assert_eq!(
+        told("{\"a\":1}\n{\"a\":\"2"),
+        ["1: {\"a\":1}".to_owned(), format!("line 2, column 8: {middle}")]
+    );
+    // The array that is not closed either is no second record.
     assert_eq!(
         told("{\"value\":[{\"a\":1},\n{\"a\":2"),
+        ["1: {\"a\":1}".to_owned(), format!("line 2, column 7: {middle}")]
+    );
+    assert_eq!(
+        told("[{\"a\":1},\n{\"b\":\n  [\"ü\", 2\n "),
         [
-            "1: {\"a\":1}".to_owned(),
-            format!("line 2: {middle}"),
-            "line 2: the JSON ends before its array is closed: the file is cut off".to_owned()
+            "1: {\"a\":1}",
+            "line 3, column 10: the JSON ends in the middle of a record that begins on line 2: the file is cut off; export or copy it again"
         ]
     );
     assert_eq!(
         told("[{\"a\":1},"),
-        ["1: {\"a\":1}", "line 1: the JSON ends before its array is closed: the file is cut off"]
+        [
+            "1: {\"a\":1}",
+            "line 1, column 10: the JSON ends before its array is closed: the file is cut off; export or copy it again"
+        ]
+    );
+    assert_eq!(
+        told("{\"value\":[{\"a\":1}], \"x\":"),
+        [
+            "1: {\"a\":1}",
+            "line 1, column 25: the JSON ends within what is around its records: the file is cut off; export or copy it again"
+        ]
     );
 }
 
 #[test]
+fn columns_count_characters() {
+    assert_eq!(
+        told("{\"ä\":\"ö\"} {\"ü\":\"€\", x}\n{\"a\":1}"),
+        [
+            "1: {\"ä\":\"ö\"}",
+            "line 1, column 21: not valid JSON: key must be a string: correct it, or export the file again, and import it once more",
+            "2: {\"a\":1}"
+        ]
+    );
+    let record = JsonRecord {
+        place: Place { record: 1, line: Some(3), column: Some(5) },
+        raw: "{\"ä\":1, \"b\":2,\n \"c\":3, \"d\":{\"b\":0}}".as_bytes(),
+    };
+    let place = |member| record.problem_at(member, "no").place.to_string();
+    assert_eq!(place("ä"), "line 3, column 6");
+    assert_eq!(place("c"), "line 4, column 2");
+    assert_eq!(place("b"), "line 3, column 5", "it is there twice");
+    assert_eq!(place("e"), "line 3, column 5", "it is not there");
+}
+
+#[test]
 fn giants_and_abysses_are_problems() {
-    let giant = format!("{{\"a\":\"{}\"}}", "x".repeat(RECORD_BYTES_MAX * 2));
-    for text in [format!("{{}}\n{giant}\n{{}}"), format!("[{{}}\n,{giant}\n,{{}}]")] {
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(RECORD_BYTES_MAX * 2));
+    let giant = "the record is longer than 1 MiB: shorten its texts at the source, or remove it";
+    for text in [format!("{{}}\n{long}\n{{}}"), format!("[{{}}\n,{long}\n,{{}}]")] {
         let mut out = Vec::new();
         read_records(&mut text.as_bytes(), &mut |found| {
             if let Err(problem) = &found {
@@ -134,10 +173,16 @@ fn giants_and_abysses_are_problems() {
             Ok(())
         })
         .unwrap();
-        assert_eq!(out, [Ok(1), Err("the record is longer than 1 MiB".to_owned()), Ok(3)]);
+        assert_eq!(out, [Ok(1), Err(giant.to_owned()), Ok(3)]);
     }
     let deep = format!("[{}\n{{\"b\":1}}]", "{\"a\":".repeat(200));
-    assert_eq!(told(&deep), ["line 1: nested deeper than 127 levels", "2: {\"b\":1}"]);
+    assert_eq!(
+        told(&deep),
+        [
+            "line 1, column 637: nested deeper than 127 levels: correct it, or export the file again, and import it once more",
+            "2: {\"b\":1}"
+        ]
+    );
 }
 
 proptest::proptest! {

@@ -163,7 +163,7 @@ fn bad_rows_cost_only_themselves() {
             "2025-03-12T07:22:01.000Z logon ",
             "line 2, column 1: the user is missing",
             "line 3, column 2: the start of the session is missing",
-            "line 4, column 2: `2025-02-30 07:22`: there is no 30 February 2025",
+            "line 4, column 2: `2025-02-30 07:22`: there is no 30 February 2025; correct it and import the file once more",
             "line 5, column 5: the row has 5 fields, the header 4: is a field with the delimiter in it unquoted?",
         ]
     );

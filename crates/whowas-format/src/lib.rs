@@ -16,6 +16,7 @@ pub mod decode;
 pub mod dialect;
 mod dynamics;
 mod entra;
+pub mod entra_analytics;
 pub mod entra_csv;
 pub mod entra_graph;
 pub mod entra_monitor;

@@ -84,6 +84,9 @@ impl Format for Native {
     }
 }
 
+/// A time as records have it.
+const EXAMPLE: &str = "2026-11-24T07:22:01Z";
+
 fn draft(
     record: &JsonRecord<'_>,
     options: &Options,
@@ -95,16 +98,20 @@ fn draft(
     match when {
         When::At(time) => event.occurred_at = time,
         When::Text(text) => {
-            let read = instant::read(&text, options)
-                .map_err(|error| record.problem(format!("`occurred_at` is `{text}`: {error}")))?;
+            let read = instant::read(&text, options).map_err(|error| {
+                let reason = format!("`occurred_at` is `{text}`: {error}; write it like {EXAMPLE}");
+                record.problem_at("occurred_at", reason)
+            })?;
             *times_without_zone += u64::from(read.is_without_zone);
             event.occurred_at = read.time;
             event.raw_time = event.raw_time.or(read.raw_time);
         }
-        When::Missing => return Err(record.problem("`occurred_at` is missing")),
+        When::Missing => {
+            return Err(record.problem(format!("`occurred_at` is missing: write it like {EXAMPLE}")));
+        }
     }
     if event.kind == Kind::Login && event.activity == Activity::Unknown && !parsed.has_activity {
-        return Err(record.problem("`activity` is missing: logon, logoff or another one"));
+        return Err(record.problem("`activity` is missing: write logon, logoff or another one"));
     }
     if event.native_id.as_str().is_empty() {
         let text = std::str::from_utf8(record.raw).unwrap_or_default();
@@ -172,23 +179,29 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (text, want) in [
-            ("{}", "line 1: `occurred_at` is missing"),
+            ("{}", "line 1, column 1: `occurred_at` is missing: write it like 2026-11-24T07:22:01Z"),
             (
                 r#"{"occurred_at":"2026-11-20T08:15:30Z"}"#,
-                "line 1: `activity` is missing: logon, logoff or another one",
+                "line 1, column 1: `activity` is missing: write logon, logoff or another one",
             ),
             (
                 r#"{"occurred_at":"2026-02-30T08:15:30Z","activity":"logon"}"#,
-                "line 1: `occurred_at` is `2026-02-30T08:15:30Z`: no such date or time of day",
+                "line 1, column 2: `occurred_at` is `2026-02-30T08:15:30Z`: no such date or time of day; write it like 2026-11-24T07:22:01Z",
             ),
             (
                 r#"{"activity":"jump"}"#,
                 "line 1, column 19: `activity` is `jump`: none of unknown, logon, logoff, authentication_ticket, service_ticket_request, service_ticket_renew, preauth, account_switch, other",
             ),
-            (r#"{"user_id":"a","user":{"uid":"b"}}"#, "line 1, column 33: `user.uid` is given twice"),
-            (r#"{"user_id":"a","user_id":"a"}"#, "line 1, column 29: `user.uid` is given twice"),
-            (r#"{"x":{"a":1,"a":2}}"#, "line 1, column 18: `a` is given twice"),
-            (r#"{"x":1,"x":2}"#, "line 1, column 13: `x` is given twice"),
+            (
+                r#"{"user_id":"a","user":{"uid":"b"}}"#,
+                "line 1, column 33: `user.uid` is given twice: remove one of them",
+            ),
+            (
+                r#"{"user_id":"a","user_id":"a"}"#,
+                "line 1, column 29: `user.uid` is given twice: remove one of them",
+            ),
+            (r#"{"x":{"a":1,"a":2}}"#, "line 1, column 18: `a` is given twice: remove one of them"),
+            (r#"{"x":1,"x":2}"#, "line 1, column 13: `x` is given twice: remove one of them"),
             (r#"{"user_id":[1]}"#, "line 1, column 12: invalid type: sequence, expected text"),
             (r#"{"kind":"access"}"#, "line 1, column 17: `kind` is `access`: none of login, identity"),
             (r#"{"user":"ada"}"#, "line 1, column 13: invalid type: string \"ada\", expected an object"),

@@ -3,6 +3,7 @@
 use crate::{
     authlog::AuthLog,
     contract::{Format, Sample},
+    entra_analytics::EntraAnalytics,
     entra_csv::EntraCsv,
     entra_graph::EntraGraph,
     entra_monitor::EntraMonitor,
@@ -22,6 +23,7 @@ use crate::{
 pub static FORMATS: &[&dyn Format] = &[
     &EntraMonitor,
     &EntraGraph,
+    &EntraAnalytics,
     &EntraCsv,
     &Native,
     &WindowsEvents,
@@ -58,7 +60,7 @@ pub fn detect(sample: Sample<'_>) -> Option<&'static dyn Format> {
 pub fn describe(sample: Sample<'_>) -> String {
     let text = sample.bytes.trim_ascii_start();
     if text.is_empty() {
-        return "the file is empty".to_owned();
+        return "the file is empty: export or copy it again".to_owned();
     }
     if text.contains(&0) {
         return "binary data of an unknown kind".to_owned();
@@ -68,7 +70,11 @@ pub fn describe(sample: Sample<'_>) -> String {
         return format!("JSON records with the members {}", listed(&names));
     }
     if text.starts_with(b"{") || text.starts_with(b"[") {
-        return "JSON without a complete record in its first 64 KiB".to_owned();
+        let why = match sample.is_whole {
+            true => "JSON without a complete record: the file is cut off; export or copy it again",
+            false => "JSON without a complete record in its first MiB: if you know its format, pass --format",
+        };
+        return why.to_owned();
     }
     match Header::of_sample(sample) {
         Some(header) => {

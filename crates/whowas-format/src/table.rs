@@ -28,6 +28,9 @@ const COLUMNS_MAX: usize = 4096;
 /// The characters tried as delimiter, in order of preference when they are equally frequent.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
+/// What is wrong with bytes that are no text, and what to do.
+const NOT_UTF8: &str = "not UTF-8: save the file as UTF-8 and import it once more";
+
 /// The names of the columns, found however they are spelled.
 #[derive(Clone, Debug, Default)]
 pub struct Header {
@@ -149,8 +152,12 @@ pub struct Table<'r> {
 /// What [`Table::advance`] found.
 enum Found {
     End,
-    Record { fields: usize, bytes: usize },
-    Unfit(&'static str),
+    Record {
+        fields: usize,
+        bytes: usize,
+    },
+    /// Why, and in which field, counted from 1.
+    Unfit(&'static str, u64),
 }
 
 impl<'r> Table<'r> {
@@ -181,11 +188,16 @@ impl<'r> Table<'r> {
             rows: 0,
         };
         match table.advance()? {
-            Found::End => Err(ReadError::Shape("the file is empty: not even a header row".to_owned())),
-            Found::Unfit(reason) => Err(ReadError::Shape(format!("the header row cannot be read: {reason}"))),
+            Found::End => Err(ReadError::Shape(
+                "the file is empty, it has no header row: export or copy it again".to_owned(),
+            )),
+            Found::Unfit(reason, column) => {
+                let reason = format!("the header row cannot be read: column {column}: {reason}");
+                Err(ReadError::Shape(reason))
+            }
             Found::Record { fields, .. } => {
                 let row = row_of(&table.fields, &table.ends, fields, &[], Place::default());
-                let row = row.ok_or_else(|| ReadError::Shape("the header row is not UTF-8".to_owned()))?;
+                let row = row.ok_or_else(|| ReadError::Shape(format!("the header row is {NOT_UTF8}")))?;
                 table.header = Header::new(row.fields());
                 Ok(table)
             }
@@ -210,9 +222,9 @@ impl<'r> Table<'r> {
                 Found::End => return Ok(None),
                 Found::Record { bytes: 0, .. } => {} // A row of nothing but delimiters, as Excel leaves them.
                 Found::Record { fields, bytes } => break (fields, bytes),
-                Found::Unfit(reason) => {
+                Found::Unfit(reason, column) => {
                     self.rows += 1;
-                    let place = self.place(None);
+                    let place = self.place(Some(column));
                     return Ok(Some(Line::Problem(problem(place, reason, &self.raw))));
                 }
             }
@@ -231,8 +243,21 @@ impl<'r> Table<'r> {
         let place = self.place(None);
         Ok(Some(match row_of(&self.fields, &self.ends, fields, &self.raw, place) {
             Some(row) => Line::Row(row),
-            None => Line::Problem(problem(place, "the row is not UTF-8", &self.raw)),
+            None => {
+                let column = Some(self.first_not_utf8(fields));
+                Line::Problem(problem(Place { column, ..place }, format!("the row is {NOT_UTF8}"), &self.raw))
+            }
         }))
+    }
+
+    /// The first field with bytes that are no UTF-8, counted from 1.
+    fn first_not_utf8(&self, fields: usize) -> u64 {
+        let ends = self.ends.get(..fields).unwrap_or_default();
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let is_text = |(start, end): (usize, &usize)| {
+            self.fields.get(start..*end).is_some_and(|field| std::str::from_utf8(field).is_ok())
+        };
+        starts.zip(ends).take_while(|field| is_text(*field)).count() as u64 + 1
     }
 
     fn place(&self, column: Option<u64>) -> Place {
@@ -255,19 +280,22 @@ impl<'r> Table<'r> {
             bytes += written;
             fields += ended;
             if self.raw.len() > RECORD_BYTES_MAX {
-                return self.give_up("the row is longer than 1 MiB: is a quote unclosed?");
+                let reason = "the row is longer than 1 MiB: close the quote if one is open, or shorten it";
+                return self.give_up(reason, fields as u64 + 1);
             }
             match result {
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull => self.fields.resize(self.fields.len() * 2, 0),
                 ReadRecordResult::OutputEndsFull if self.ends.len() >= COLUMNS_MAX => {
-                    return self.give_up("the row has more than 4096 fields: is this a table?");
+                    return self
+                        .give_up("the row has more than 4096 fields: is this a table?", fields as u64);
                 }
                 ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
                 ReadRecordResult::Record
                     if self.input.is_at_end && taken == 0 && is_quote_open(&self.raw) =>
                 {
-                    return self.give_up("a quote is opened and never closed");
+                    let reason = "a quote is opened and never closed: close it and import the file once more";
+                    return self.give_up(reason, fields as u64);
                 }
                 ReadRecordResult::Record => {
                     self.place_record();
@@ -289,7 +317,7 @@ impl<'r> Table<'r> {
     }
 
     /// Ends what cannot be a record after its first line; what follows is read again as new records.
-    fn give_up(&mut self, reason: &'static str) -> Result<Found, ReadError> {
+    fn give_up(&mut self, reason: &'static str, column: u64) -> Result<Found, ReadError> {
         let taken = std::mem::take(&mut self.raw);
         let leading = taken.iter().take_while(|b| is_break(**b)).count();
         let (before, record) = taken.split_at(leading);
@@ -303,7 +331,7 @@ impl<'r> Table<'r> {
         }
         self.place_record();
         self.parser.reset();
-        Ok(Found::Unfit(reason))
+        Ok(Found::Unfit(reason, column))
     }
 }
 

@@ -25,7 +25,7 @@ fn delimiters_and_headers_as_exports_have_them() {
     assert_eq!(rows(b"a;b\n1,5;2\n"), ["a|b", "line 2: 1,5|2"]);
     assert_eq!(rows(b"sep=;\r\na;b,c\r\n1;2\r\n"), ["a|b,c", "line 3: 1|2"]);
     assert_eq!(rows(b"a\tb\n1\t2"), ["a|b", "line 2: 1|2"]);
-    assert_eq!(rows(b""), ["the file is empty: not even a header row"]);
+    assert_eq!(rows(b""), ["the file is empty, it has no header row: export or copy it again"]);
     let header = Header::new(["\u{feff}Application  ID ", "Token", "token"]);
     assert_eq!(header.find("application id"), Some(0));
     assert_eq!(header.repeated(), ["token"]);
@@ -52,8 +52,8 @@ fn a_bad_row_costs_only_itself() {
             "a|b",
             "line 2, column 2: the row has 1 fields, the header 2: is a field with the delimiter in it unquoted?",
             "line 3, column 3: the row has 3 fields, the header 2: is a field with the delimiter in it unquoted?",
-            "line 4: the row is not UTF-8",
-            "line 5: a quote is opened and never closed",
+            "line 4, column 1: the row is not UTF-8: save the file as UTF-8 and import it once more",
+            "line 5, column 1: a quote is opened and never closed: close it and import the file once more",
             "line 6: 3|4",
             "line 7: 5|6",
         ]
@@ -65,7 +65,10 @@ fn a_giant_row_is_a_problem_and_reading_goes_on() {
     let mut text = b"a,b\n1,\"".to_vec();
     text.extend(std::iter::repeat_n(b'x', RECORD_BYTES_MAX * 2));
     text.extend_from_slice(b"\n2,3\n");
-    let tail = ["line 2: the row is longer than 1 MiB: is a quote unclosed?", "line 3: 2|3"];
+    let tail = [
+        "line 2, column 2: the row is longer than 1 MiB: close the quote if one is open, or shorten it",
+        "line 3: 2|3",
+    ];
     assert_eq!(rows(&text)[1..], tail);
 }
 

@@ -162,6 +162,11 @@ impl Columns {
         Some(TimeColumn { column, clock: None, is_utc, options })
     }
 
+    /// The names as written.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// The squashed names of columns without a meaning so far.
     pub(crate) fn squashed(&self) -> impl Iterator<Item = (usize, &str)> {
         self.squashed.iter().enumerate().filter_map(|(column, name)| Some((column, name.as_deref()?)))

@@ -170,10 +170,7 @@ impl Format for DynamicsUsers {
         options: &Options,
         sink: &mut Sink<'_>,
     ) -> Result<ReadSummary, ReadError> {
-        let mut head = Vec::new();
-        (&mut *input).take(JSON_HEAD_BYTES).read_to_end(&mut head)?;
-        let is_json = jsonstream::is_json_like(Sample { bytes: &head, is_whole: false });
-        let mut input = std::io::Cursor::new(head).chain(input);
+        let (is_json, mut input) = jsonstream::begins_like_json(input)?;
         if is_json {
             read_json(&mut input, options, sink)
         } else {
@@ -181,9 +178,6 @@ impl Format for DynamicsUsers {
         }
     }
 }
-
-/// How much space may stand before the first brace of JSON.
-const JSON_HEAD_BYTES: u64 = 4096;
 
 impl Tabular for DynamicsUsers {
     fn info(&self) -> &'static Info {

@@ -81,8 +81,8 @@ fn users_of_graph() {
     let bad = format!("{user}\n{{\"id\":\"x\",\"id\":\"y\"}}\n{{\"displayName\":\"Nobody\"}}\n");
     let reading = read(&GraphUsers, &bad);
     assert_eq!(reading.summary.read, 3);
-    assert!(reading.others[0].ends_with("`id` is given twice"), "{:?}", reading.others);
-    assert_eq!(reading.others[1], "line 3: neither id, login name nor e-mail address is given");
+    assert!(reading.others[0].ends_with("`id` is given twice: remove one of them"), "{:?}", reading.others);
+    assert_eq!(reading.others[1], "line 3, column 1: neither id, login name nor e-mail address is given");
 }
 
 #[test]

@@ -14,9 +14,10 @@ use calamine::{Data, DataRef, Reader, Xlsx, XlsxCellReader, XlsxError};
 use zip::ZipArchive;
 
 use crate::{
-    container::Broken,
+    container::{RATIO_FREE_BYTES, RATIO_MAX, Refused},
     contract::{Format, Info, Options, ReadError, ReadSummary, Sample, Sink, Yields},
     dates::{self, SerialSystem},
+    entra_analytics::EntraAnalytics,
     input,
     lcs::DynamicsLcs,
     registry,
@@ -68,7 +69,7 @@ impl Workbook {
         let mut bytes = Vec::new();
         input.take(WORKBOOK_BYTES_MAX + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > WORKBOOK_BYTES_MAX {
-            return Err(ReadError::Broken("the workbook is larger than 64 MiB: save it as CSV".to_owned()));
+            return Err(ReadError::TooLarge("the workbook is larger than 64 MiB: save it as CSV".to_owned()));
         }
         check_parts(&bytes, INFLATED_BYTES_MAX)?;
         let xlsx = sound(|| Xlsx::new(Cursor::new(bytes))).map_err(ReadError::Broken)?;
@@ -112,10 +113,15 @@ fn check_parts(bytes: &[u8], inflated_bytes_max: u64) -> Result<(), ReadError> {
     let mut left = inflated_bytes_max;
     for part in 0..archive.len() {
         let part = archive.by_index(part).map_err(|error| broken(&error))?;
-        let inflated = io::copy(&mut part.take(left + 1), &mut io::sink()).map_err(|error| broken(&error))?;
-        left = left
-            .checked_sub(inflated)
-            .ok_or_else(|| broken(&"more than 512 MiB come out of it: save the sheet as CSV"))?;
+        // The directory may claim more than there is, to look less like a bomb.
+        let compressed = part.compressed_size().min(bytes.len() as u64);
+        let most = RATIO_FREE_BYTES.max(compressed.saturating_mul(RATIO_MAX)).min(left);
+        let inflated = io::copy(&mut part.take(most + 1), &mut io::sink()).map_err(|error| broken(&error))?;
+        if inflated > most {
+            let reason = "too much comes out of the workbook: save the sheet as CSV";
+            return Err(ReadError::TooLarge(reason.to_owned()));
+        }
+        left -= inflated;
     }
     Ok(())
 }
@@ -213,7 +219,7 @@ impl Read for SheetText<'_> {
 }
 
 fn broken(reason: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, Broken(reason.into()))
+    Refused::Broken(reason.into()).into()
 }
 
 /// Quotes where a reader could take a character for a delimiter.
@@ -254,13 +260,14 @@ pub(crate) const WORKBOOK: &str = "workbook";
 static INFO: Info = Info {
     name: WORKBOOK,
     product: "Microsoft Excel",
-    marker: "zip with `xl/` in it; a sheet has the columns of a User log, of User Login Events or of users",
+    marker: "zip with `xl/` in it; a sheet has the columns of a User log, of User Login Events, of `SigninLogs` or of users",
     yields: Yields { start: true, end: true, failure: false, identity: true },
     row_caps: &[],
 };
 
 /// The formats whose tables are looked for in workbooks, most specific first.
-static IN_WORKBOOKS: [&dyn Tabular; 4] = [&DynamicsLcs, &DynamicsUserLog, &DynamicsUsers, &UsersCsv];
+static IN_WORKBOOKS: [&dyn Tabular; 5] =
+    [&EntraAnalytics, &DynamicsLcs, &DynamicsUserLog, &DynamicsUsers, &UsersCsv];
 
 /// The format of the table in a workbook, so that records have the same source whether the table came as
 /// text or as a workbook. `None` leaves it to reading the workbook to say why.

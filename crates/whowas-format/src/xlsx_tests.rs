@@ -109,17 +109,26 @@ fn a_row_number_that_overflows_is_damage() {
 
 #[test]
 fn a_bomb_is_not_opened() {
-    let zeros = vec![b' '; 1 << 20];
-    let mut out = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    out.start_file("xl/sharedStrings.xml", zip::write::SimpleFileOptions::default()).unwrap();
-    for _ in 0..4 {
-        out.write_all(&zeros).unwrap();
-    }
-    let bytes = out.finish().unwrap().into_inner();
-    assert!(bytes.len() < 10_000);
-    let error = check_parts(&bytes, 3 << 20).unwrap_err();
-    assert!(error.to_string().contains("save the sheet as CSV"), "{error}");
-    assert!(check_parts(&bytes, 4 << 20).is_ok());
+    let workbook = |part: &[u8]| {
+        let mut out = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for name in ["xl/sharedStrings.xml", "xl/styles.xml"] {
+            out.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            out.write_all(part).unwrap();
+        }
+        out.finish().unwrap().into_inner()
+    };
+    let refused = |bytes: &[u8], inflated_bytes_max: u64| match check_parts(bytes, inflated_bytes_max) {
+        Err(ReadError::TooLarge(reason)) => assert!(reason.contains("save the sheet as CSV"), "{reason}"),
+        other => panic!("{other:?}"),
+    };
+    // By the sum of its parts …
+    let rows: String = (0..50_000).map(|row| format!("<c>{row}</c>")).collect();
+    let sheet = workbook(rows.as_bytes());
+    let bytes = 2 * rows.len() as u64;
+    refused(&sheet, bytes - 1);
+    assert!(check_parts(&sheet, bytes).is_ok());
+    // … and by how much comes out of little, long before that sum.
+    refused(&workbook(&vec![b' '; 4 << 20]), INFLATED_BYTES_MAX);
 }
 
 proptest! {

@@ -20,6 +20,7 @@ use crate::{
     page::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, PageToken},
     row::{self, COLUMNS},
     scan::Scan,
+    sql,
     table::TrailTable,
 };
 
@@ -171,15 +172,13 @@ impl Engine {
         Ok(None)
     }
 
-    /// Runs a read-only statement of SQL over the tables `records` and `logins` of one trail.
+    /// Runs a read-only statement of SQL over the tables of one trail: `records`, `logins`, `users`,
+    /// `coverage` and `access`.
     pub async fn sql(&self, trail: &Trail, text: &str) -> Result<SendableRecordBatchStream, QueryError> {
         // A context of its own: tables of one statement are nobody else's.
         let context =
             SessionContext::new_with_config_rt(self.context.copied_config(), self.context.runtime_env());
-        let table = Arc::new(TrailTable::new(trail, trail.snapshot()));
-        context.register_table("records", table.clone())?;
-        let logins = context.read_table(table)?.filter(col("kind").eq(lit("login")))?;
-        context.register_table("logins", logins.into_view())?;
+        sql::register(&context, trail)?;
         let options =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let frame = context

@@ -51,4 +51,38 @@ impl QueryError {
             Self::Store(error) => error.kind(),
         }
     }
+
+    /// What a log may say of it (`docs/LOGGING.md`): files and amounts, but no values, which the engine
+    /// quotes in most of its errors.
+    pub fn loggable(&self) -> String {
+        match self {
+            Self::Engine(
+                error @ (DataFusionError::ParquetError(_)
+                | DataFusionError::ObjectStore(_)
+                | DataFusionError::ResourcesExhausted(_)),
+            ) => format!("query engine: {}", error.strip_backtrace()),
+            Self::Engine(error) => {
+                let text = error.strip_backtrace();
+                format!("query engine: {}", text.split(": ").next().unwrap_or_default())
+            }
+            Self::Filter(_) | Self::Invalid(_) | Self::Sql(_) => "the question is not understood".to_owned(),
+            Self::Store(error) => error.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_not_logged() {
+        let cast = arrow::error::ArrowError::CastError("cannot cast 'mira@contoso.example'".to_owned());
+        let error = QueryError::from(DataFusionError::ArrowError(Box::new(cast), None));
+        assert!(error.to_string().contains("mira"));
+        assert_eq!(error.loggable(), "query engine: Arrow error");
+        let error = QueryError::from(DataFusionError::ResourcesExhausted("7 GiB".to_owned()));
+        assert_eq!(error.loggable(), "query engine: Resources exhausted: 7 GiB");
+        assert!(!QueryError::Sql("no field mira".to_owned()).loggable().contains("mira"));
+    }
 }

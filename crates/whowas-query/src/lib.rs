@@ -19,6 +19,7 @@ mod pattern;
 mod row;
 mod scan;
 pub mod sessions;
+mod sql;
 mod table;
 
 pub use engine::{Engine, LoginPage, LoginRequest, WINDOW_DAYS_DEFAULT};

@@ -1,6 +1,8 @@
 //! A connection whose other end must take what is written to it.
 //!
 //! hyper bounds the time of headers; nothing bounds the time a peer may leave an answer unread. This does.
+//! It also takes what a peer goes on sending for a moment after the last answer: closing a connection with
+//! unread bytes resets it, and a reset may overtake the answer that says why (a refused upload).
 
 use std::{
     io,
@@ -14,6 +16,11 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
+/// How long a closed connection is read from. Whoever reads our answer stops sending sooner.
+const LINGER: Duration = Duration::from_secs(1);
+/// How much is read at once then.
+const LINGER_CHUNK_BYTES: usize = 16 * 1024;
+
 /// Ends a connection on which a write makes no progress for too long.
 pub(crate) struct WriteTimeout<T> {
     inner: T,
@@ -21,11 +28,13 @@ pub(crate) struct WriteTimeout<T> {
     /// Runs only while a write waits.
     sleep: Pin<Box<Sleep>>,
     is_waiting: bool,
+    /// Nothing will be written any more.
+    is_shut: bool,
 }
 
 impl<T> WriteTimeout<T> {
     pub(crate) fn new(inner: T, limit: Duration) -> Self {
-        Self { inner, limit, sleep: Box::pin(sleep(limit)), is_waiting: false }
+        Self { inner, limit, sleep: Box::pin(sleep(limit)), is_waiting: false, is_shut: false }
     }
 
     /// Passes on what a write says, or ends it when it has waited too long.
@@ -53,7 +62,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for WriteTimeout<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WriteTimeout<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -82,7 +91,20 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.inner).poll_shutdown(context);
-        self.bound(context, polled)
+        if !self.is_shut {
+            let polled = Pin::new(&mut self.inner).poll_shutdown(context);
+            ready!(self.bound(context, polled))?;
+            self.is_shut = true;
+            self.sleep.as_mut().reset(Instant::now() + LINGER);
+        }
+        let mut chunk = [0; LINGER_CHUNK_BYTES];
+        while self.sleep.as_mut().poll(context).is_pending() {
+            let mut dropped = ReadBuf::new(&mut chunk);
+            match ready!(Pin::new(&mut self.inner).poll_read(context, &mut dropped)) {
+                Ok(()) if !dropped.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }

@@ -25,6 +25,7 @@ use hyper::{
 };
 use serde_json::json;
 use whowas_collect::ImportError;
+use whowas_format::ReadError;
 use whowas_query::{FilterError, QueryError};
 use whowas_store::{ErrorKind, StoreError};
 
@@ -140,7 +141,10 @@ impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
         match error {
             QueryError::Store(error) => error.into(),
-            other => Self::from_kind(other.kind(), &other.to_string()),
+            other => {
+                let problem = Self::from_kind(other.kind(), &other.to_string());
+                Self { cause: problem.cause.map(|_| other.loggable()), ..problem }
+            }
         }
     }
 }
@@ -155,6 +159,9 @@ impl From<ImportError> for Problem {
     fn from(error: ImportError) -> Self {
         match error {
             ImportError::Store(error) => error.into(),
+            ImportError::Read { error: ReadError::TooLarge(_), .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
+            }
             other => Self::from_kind(other.kind(), &other.to_string()),
         }
     }

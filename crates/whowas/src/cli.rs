@@ -30,7 +30,7 @@ pub(crate) struct Global {
     /// Print JSON, one object a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Show times in this zone, such as Europe/Zurich [default: UTC]
+    /// Show times in this zone, such as Europe/Zurich, and read dates in it; JSON has UTC [default: UTC]
     #[arg(long, global = true, env = "WHOWAS_TIMEZONE", value_name = "ZONE")]
     pub(crate) timezone: Option<String>,
 }
@@ -58,7 +58,7 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Check one environment from its records
     Fsck(Fsck),
-    /// Read-only SQL over the tables `logins` and `records`
+    /// Read-only SQL over the tables `logins`, `users`, `access`, `coverage` and `records`
     Sql(Sql),
     /// Tokens for the API
     #[command(subcommand)]
@@ -68,6 +68,9 @@ pub(crate) enum Command {
     Rejected(Rejected),
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
+    /// Print the manual page, or write one for every command into a folder
+    #[command(hide = true)]
+    Man { folder: Option<PathBuf> },
 }
 
 #[derive(Debug, Args)]
@@ -151,7 +154,7 @@ pub(crate) struct Question {
     /// user-login-events, sign-in-failures, sign-outs or all-events
     #[arg(long, default_value = "user-login-events")]
     pub(crate) query: String,
-    /// At or after: RFC 3339, a date, or relative (-7d) [default: seven days before --to]
+    /// At or after: RFC 3339, a date (in --timezone), or relative (-7d) [default: seven days before --to]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) from: Option<String>,
     /// Before: RFC 3339, a date (its end), or relative [default: now]

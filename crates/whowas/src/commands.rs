@@ -4,6 +4,7 @@ mod access;
 mod export;
 mod formats;
 mod import;
+mod manual;
 mod normalize;
 mod rejected;
 mod search;
@@ -14,11 +15,9 @@ mod token;
 mod users;
 mod verify;
 
-use clap::CommandFactory;
-
 use crate::{
     cli::{Cli, Command},
-    failure::{DONE, Failure},
+    failure::Failure,
 };
 
 /// Runs a command and says what to exit with.
@@ -38,9 +37,7 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Sql(args) => sql::run(&global, args).await,
         Command::Token(args) => token::run(&global, args).await,
         Command::Rejected(args) => rejected::run(&global, args).await,
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "whowas", &mut std::io::stdout());
-            Ok(DONE)
-        }
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { folder } => manual::pages(folder.as_deref()),
     }
 }

@@ -62,7 +62,8 @@ impl Settings {
             None if Path::new(DEFAULT_CONFIG).exists() => PathBuf::from(DEFAULT_CONFIG),
             None => return Ok(Self::default()),
         };
-        let text = fs::read_to_string(&path).map_err(|e| Failure::file(&path, &e))?;
+        let text = fs::read_to_string(&path)
+            .map_err(|e| Failure::not_understood(format!("settings {}: {e}", path.display())))?;
         toml::from_str(&text).map_err(|e| Failure::not_understood(format!("{}: {e}", path.display())))
     }
 }
@@ -70,22 +71,26 @@ impl Settings {
 /// Opens the data folder that flags, environment and settings name.
 pub(crate) async fn open(global: &Global, create: bool) -> Result<Store, Failure> {
     let settings = Settings::load(global)?;
-    let data = global.data.as_deref().or(settings.data.as_deref()).unwrap_or(DEFAULT_DATA);
-    let root = local_path(data, "file://", "--data")?;
-    let control = global.control.as_deref().or(settings.control.as_deref());
-    let control = control.map(|url| local_path(url, "sqlite://", "--control")).transpose()?;
+    // A variable that is set to nothing says nothing.
+    let said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let data = said(&global.data).or(said(&settings.data)).unwrap_or_else(|| DEFAULT_DATA.to_owned());
+    let root = local_path(&data, "file://", "--data", "data in a local folder")?;
+    let control = said(&global.control)
+        .or(said(&settings.control))
+        .map(|url| local_path(&url, "sqlite://", "--control", "its control database in a SQLite file"))
+        .transpose()?;
     let options = StoreOptions { control, origin_base: settings.origin };
     Ok(Store::open_with(&root, create, Arc::new(SystemClock), options).await?)
 }
 
 /// The path of a URL with our scheme, or a plain path.
-fn local_path(text: &str, scheme: &str, option: &str) -> Result<PathBuf, Failure> {
+fn local_path(text: &str, scheme: &str, option: &str, what: &str) -> Result<PathBuf, Failure> {
     match text.split_once("://") {
         None => Ok(PathBuf::from(text)),
         Some(_) => match text.strip_prefix(scheme) {
             Some(path) => Ok(PathBuf::from(path)),
             None => Err(Failure::not_understood(format!(
-                "{option} {text}: this version stores data in a local folder only; write a path or {scheme}/PATH"
+                "{option} {text}: this version stores {what} only; write a path or {scheme}/PATH"
             ))),
         },
     }

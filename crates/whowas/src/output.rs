@@ -4,14 +4,23 @@ use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde::Serialize;
+use tracing::Level;
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 use crate::failure::Failure;
 
-/// Log lines go to standard error, warnings and above unless `RUST_LOG` says otherwise.
+/// Log lines go to standard error, warnings and above unless `RUST_LOG` says otherwise. Of what others
+/// wrote (the query engine, the HTTP library) never more than warnings: below, they quote what they work
+/// on, and that may be people's data (`docs/LOGGING.md`).
 pub(crate) fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
+    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let is_ours =
+        |target: &str| target == "whowas" || target.starts_with("whowas_") || target.starts_with("whowas::");
+    let bound = filter_fn(move |metadata| *metadata.level() <= Level::WARN || is_ours(metadata.target()));
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
+    tracing_subscriber::registry().with(lines.with_filter(chosen).with_filter(bound)).init();
 }
 
 /// One JSON object on a line of its own.
@@ -19,6 +28,11 @@ pub(crate) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
     let mut line = serde_json::to_vec(value).map_err(|e| Failure::failed(e.to_string()))?;
     line.push(b'\n');
     Ok(io::stdout().lock().write_all(&line)?)
+}
+
+/// One line on standard output. Whoever reads it may go away at any time: that is no failure.
+pub(crate) fn line(text: impl std::fmt::Display) -> Result<(), Failure> {
+    Ok(writeln!(io::stdout().lock(), "{text}")?)
 }
 
 /// A table with a header. Control characters in cells are shown, not sent: cells hold what strangers wrote.

@@ -1,6 +1,10 @@
 //! Times on the command line: RFC 3339, dates, relative; shown in UTC or in the zone that was asked for.
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{
+    Timestamp,
+    civil::{Date, DateTime},
+    tz::TimeZone,
+};
 use whowas_event::Time;
 
 use crate::failure::Failure;
@@ -8,17 +12,29 @@ use crate::failure::Failure;
 const MINUTE_MS: i64 = 60_000;
 
 /// Reads a time. A date means its beginning, or, where it ends a range, the beginning of the next day.
-pub(crate) fn parse(text: &str, now: Time, is_end: bool) -> Result<Time, Failure> {
+/// What has no offset is a time of `zone`, in which times are shown.
+pub(crate) fn parse(text: &str, now: Time, zone: &TimeZone, is_end: bool) -> Result<Time, Failure> {
     if text == "now" {
         return Ok(now);
     }
     if let Some(time) = relative(text, now) {
         return Ok(time);
     }
-    if let Ok(midnight) = Time::parse_rfc3339(&format!("{text}T00:00:00Z")) {
-        return Ok(if is_end { midnight.saturating_add_ms(24 * 60 * MINUTE_MS) } else { midnight });
-    }
-    Time::parse_rfc3339(text).or_else(|_| Time::parse_without_offset(text)).map_err(|_| {
+    let local = |civil: DateTime| {
+        let instant = zone.to_timestamp(civil).ok()?;
+        Time::from_ms(instant.as_millisecond()).ok()
+    };
+    // Dates have no `T`; jiff would read the beginning of a longer text as one.
+    let date = text.parse::<Date>().ok().filter(|_| text.len() == "2026-11-24".len());
+    let date = if is_end { date.and_then(|date| date.tomorrow().ok()) } else { date };
+    let read = match date {
+        Some(date) => local(date.at(0, 0, 0, 0)),
+        None => Time::parse_rfc3339(text).ok().or_else(|| {
+            let shown = Timestamp::from_millisecond(Time::parse_without_offset(text).ok()?.as_ms()).ok()?;
+            local(TimeZone::UTC.to_datetime(shown))
+        }),
+    };
+    read.ok_or_else(|| {
         Failure::not_understood(format!("{text} is no time: write 2026-11-24, 2026-11-24T08:00:00Z or -7d"))
     })
 }
@@ -71,10 +87,27 @@ mod tests {
             ("2026-11-01", true, "2026-11-02T00:00:00.000Z"),
             ("2026-11-01T08:00:00+01:00", true, "2026-11-01T07:00:00.000Z"),
         ] {
-            assert_eq!(parse(text, now, is_end).unwrap().to_string(), want, "{text}");
+            assert_eq!(parse(text, now, &TimeZone::UTC, is_end).unwrap().to_string(), want, "{text}");
         }
-        for bad in ["yesterday", "-7", "-xd", "3/12/2025", "", "-"] {
-            assert!(parse(bad, now, false).is_err(), "{bad}");
+        for bad in ["yesterday", "-7", "-xd", "3/12/2025", "2026-02-30", "2026-11-24T25:00:00", "", "-"] {
+            assert!(parse(bad, now, &TimeZone::UTC, false).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_without_an_offset_are_those_of_the_zone_they_are_shown_in() {
+        let now = Time::parse_rfc3339("2026-11-24T10:00:00Z").unwrap();
+        let zurich = zone(Some("Europe/Zurich")).unwrap();
+        for (text, is_end, want) in [
+            ("2026-11-01", false, "2026-10-31T23:00:00.000Z"),
+            // The day on which clocks are put back has 25 hours.
+            ("2026-10-25", false, "2026-10-24T22:00:00.000Z"),
+            ("2026-10-25", true, "2026-10-25T23:00:00.000Z"),
+            ("2026-07-01 08:30:00", false, "2026-07-01T06:30:00.000Z"),
+            ("2026-07-01T08:30:00Z", false, "2026-07-01T08:30:00.000Z"),
+            ("-1d", false, "2026-11-23T10:00:00.000Z"),
+        ] {
+            assert_eq!(parse(text, now, &zurich, is_end).unwrap().to_string(), want, "{text}");
         }
     }
 }

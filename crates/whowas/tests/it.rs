@@ -16,6 +16,8 @@ mod http;
 mod input;
 #[path = "it/kill.rs"]
 mod kill;
+#[path = "it/logs.rs"]
+mod logs;
 #[path = "it/script.rs"]
 mod script;
 #[path = "it/sessions.rs"]

@@ -73,7 +73,7 @@ async fn encode(
             None => return,
             Some(Ok(batch)) => batch.iter().for_each(|row| format.row(row, &mut out)),
             Some(Err(error)) => {
-                tracing::error!(%error, "an export failed on its way");
+                tracing::error!(error = error.loggable(), "an export failed on its way");
                 let _ = sender.send(Err(io::Error::other("the export failed"))).await;
                 return;
             }

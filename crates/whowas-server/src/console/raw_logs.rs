@@ -107,6 +107,8 @@ struct GridRow {
 struct Grid {
     rows: Vec<GridRow>,
     total: String,
+    /// Which rows of the whole answer are on the page, from 1, if the address remembers all newer pages.
+    shown: Option<(String, String)>,
     newer: Option<String>,
     older: Option<String>,
     export: String,
@@ -215,9 +217,11 @@ fn grid(
         address(&format!("/api/v1/environments/{name}/{resource}"), &params)
     };
     let (newer, older) = (back_of(params), forth_of(params));
+    let page_rows = page.rows.len();
     Grid {
         rows: page.rows.into_iter().map(|row| shown(row, &|filter| link(filter, "", ""))).collect(),
         total: grouped(page.total),
+        shown: shown_rows(params, page_rows),
         newer: newer.map(|(token, back)| link(&params.filter, &token, &back)),
         older: page.next.map(|token| link(&params.filter, &token, &older)),
         export: api("export", "csv"),
@@ -233,6 +237,16 @@ fn back_of(params: &RawLogParams) -> Option<(String, String)> {
     let (back, last) = params.back.rsplit_once('.').unwrap_or(("", &params.back));
     let token = if last == FIRST_PAGE { "" } else { last };
     Some((token.to_owned(), back.to_owned()))
+}
+
+/// The first and the last row of a page that has so many. `None` if there is none, or if it is unknown how
+/// many pages were before.
+fn shown_rows(params: &RawLogParams, page_rows: usize) -> Option<(String, String)> {
+    let pages_before = if params.page.is_empty() { 0 } else { params.back.split('.').count() };
+    let is_known = params.page.is_empty() || params.back.starts_with(FIRST_PAGE);
+    let before = pages_before * PAGE_ROWS;
+    let number = |row: usize| grouped(row as u64);
+    (is_known && page_rows > 0).then(|| (number(before + 1), number(before + page_rows)))
 }
 
 /// What the next page, older, remembers.
@@ -289,6 +303,11 @@ mod tests {
         assert_eq!(back_of(&params("t2", "first.t1")), Some(("t1".to_owned(), "first".to_owned())));
         // Without a memory the way back leads to the first page.
         assert_eq!(back_of(&params("t9", "")), Some((String::new(), String::new())));
+        let rows = |page: &str, back: &str, rows: usize| shown_rows(&params(page, back), rows);
+        let text = |first: &str, last: &str| Some((first.to_owned(), last.to_owned()));
+        assert_eq!([rows("", "", 0), rows("t9", "t1.t2", 7)], [None, None]);
+        assert_eq!(rows("", "", 100), text("1", "100"));
+        assert_eq!(rows("t2", "first.t1", 44), text("201", "244"));
         let long = (0..50).fold(String::new(), |back, at| forth_of(&params(&format!("t{at}"), &back)));
         assert_eq!(long.split('.').count(), BACK_MAX);
     }

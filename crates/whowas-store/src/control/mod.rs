@@ -93,6 +93,8 @@ pub struct Rejected {
     pub record: u64,
     /// On which line, where lines mean something.
     pub line: Option<u64>,
+    /// In which column of that line: a character for JSON, a field for tables.
+    pub column: Option<u64>,
     /// Why it was refused.
     pub reason: String,
     /// Its bytes, up to the format's limit.

@@ -12,10 +12,11 @@ use whowas_event::{EnvironmentName, Time};
 use super::{Commit, Control, Environment, Person, Rejected, Scope, SecretHash, SessionKind, Token};
 use crate::StoreError;
 
-/// Version of the tables below, kept in `user_version`.
-const SCHEMA_VERSION: i64 = 1;
+/// What leads from each version of the tables to the next, beginning with no tables at all. The version is
+/// kept in `user_version`. A step that was released is never changed: the next one is added.
+const STEPS: [&str; 2] = [FIRST_TABLES, "ALTER TABLE rejected ADD COLUMN column_number INTEGER"];
 
-const SCHEMA: &str = "
+const FIRST_TABLES: &str = "
 CREATE TABLE environments (
     name TEXT PRIMARY KEY, origin TEXT NOT NULL, secret BLOB NOT NULL, created_at INTEGER NOT NULL,
     size INTEGER NOT NULL, checkpoint TEXT NOT NULL) STRICT;
@@ -52,20 +53,20 @@ impl SqliteControl {
         // One connection: SQLite has one writer, and everything here is short.
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
         let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&pool).await?;
-        match version {
-            SCHEMA_VERSION => {}
-            0 => {
-                let mut transaction = pool.begin().await?;
-                sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
-                sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *transaction).await?;
-                transaction.commit().await?;
-            }
-            newer => {
-                return Err(StoreError::Invalid(format!(
-                    "{} was written by a newer whowas (control schema {newer}, this one knows {SCHEMA_VERSION})",
-                    path.display()
-                )));
-            }
+        let known = usize::try_from(version).ok().and_then(|version| STEPS.get(version..));
+        let Some(steps) = known else {
+            let newest = STEPS.len();
+            return Err(StoreError::Invalid(format!(
+                "{} was written by a newer whowas (control schema {version}, this one knows {newest})",
+                path.display()
+            )));
+        };
+        for (version, step) in (version + 1..).zip(steps) {
+            let mut transaction = pool.begin().await?;
+            sqlx::raw_sql(*step).execute(&mut *transaction).await?;
+            let set_version = format!("PRAGMA user_version = {version}");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(set_version)).execute(&mut *transaction).await?;
+            transaction.commit().await?;
         }
         Ok(Self { pool })
     }
@@ -118,6 +119,7 @@ fn token(row: &SqliteRow) -> Result<Token, StoreError> {
 
 fn rejected(row: &SqliteRow) -> Result<Rejected, StoreError> {
     let line: Option<i64> = row.try_get("line")?;
+    let column: Option<i64> = row.try_get("column_number")?;
     Ok(Rejected {
         id: row.try_get("id")?,
         received_at: time(row.try_get("received_at")?)?,
@@ -126,6 +128,7 @@ fn rejected(row: &SqliteRow) -> Result<Rejected, StoreError> {
         input: row.try_get("input")?,
         record: from_db(row.try_get("record")?, "a record number")?,
         line: line.map(|line| from_db(line, "a line number")).transpose()?,
+        column: column.map(|column| from_db(column, "a column number")).transpose()?,
         reason: row.try_get("reason")?,
         raw: row.try_get("raw")?,
     })
@@ -219,8 +222,8 @@ impl Control for SqliteControl {
         let mut transaction = self.pool.begin().await?;
         for one in list {
             sqlx::query(
-                "INSERT INTO rejected (environment, received_at, source, format, input, record, line, reason, raw)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO rejected (environment, received_at, source, format, input, record, line, column_number, reason, raw)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )
             .bind(name.as_str())
             .bind(one.received_at.as_ms())
@@ -229,6 +232,7 @@ impl Control for SqliteControl {
             .bind(&one.input)
             .bind(to_db(one.record))
             .bind(one.line.map(to_db))
+            .bind(one.column.map(to_db))
             .bind(&one.reason)
             .bind(&one.raw)
             .execute(&mut *transaction)

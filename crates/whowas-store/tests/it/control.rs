@@ -1,5 +1,6 @@
 //! The suite that every control database must pass.
 
+use sqlx::Connection;
 use whowas_event::Time;
 use whowas_store::{
     Person, StoreError,
@@ -61,10 +62,14 @@ async fn rejected_records_are_kept_until_resolved(control: &dyn Control) {
         input: "file.csv".into(),
         record: 3,
         line: Some(4),
+        column: Some(2),
         reason: "no time".into(),
         raw: vec![0, 255, 10],
     };
-    control.reject(&name(), &[one.clone(), Rejected { record: 5, line: None, ..one.clone() }]).await.unwrap();
+    control
+        .reject(&name(), &[one.clone(), Rejected { record: 5, line: None, column: None, ..one.clone() }])
+        .await
+        .unwrap();
     let kept = control.rejected(&name(), 0, 10).await.unwrap();
     assert_eq!(kept.iter().map(|r| (r.record, r.line)).collect::<Vec<_>>(), [(3, Some(4)), (5, None)]);
     assert_eq!(kept[0], Rejected { id: kept[0].id, ..one });
@@ -111,4 +116,25 @@ async fn sqlite_conforms_and_survives_reopening() {
     conforms(&SqliteControl::open(&path).await.unwrap()).await;
     let again = SqliteControl::open(&path).await.unwrap();
     assert_eq!(again.environment(&name()).await.unwrap().unwrap().size, 13);
+}
+
+#[tokio::test]
+async fn older_tables_are_brought_up_to_date_and_newer_ones_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.db");
+    let sql = async |text: &'static str| {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::raw_sql(text).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    };
+    conforms(&SqliteControl::open(&path).await.unwrap()).await;
+    sql("ALTER TABLE rejected DROP COLUMN column_number; PRAGMA user_version = 1").await;
+    let control = SqliteControl::open(&path).await.unwrap();
+    let kept = control.rejected(&name(), 0, 10).await.unwrap();
+    assert_eq!(kept.iter().map(|one| (one.record, one.column)).collect::<Vec<_>>(), [(5, None)]);
+    drop(control);
+    sql("PRAGMA user_version = 99").await;
+    let error = SqliteControl::open(&path).await.unwrap_err().to_string();
+    assert!(error.contains("was written by a newer whowas (control schema 99"), "{error}");
 }

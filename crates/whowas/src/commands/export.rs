@@ -18,7 +18,7 @@ use crate::{
     cli::{Export, Global},
     config,
     failure::{DONE, Failure},
-    output,
+    output, times,
 };
 
 pub(crate) async fn run(global: &Global, args: Export) -> Result<u8, Failure> {
@@ -26,7 +26,8 @@ pub(crate) async fn run(global: &Global, args: Export) -> Result<u8, Failure> {
         Failure::not_understood(format!("there is no export as {}; use csv or jsonl", args.format))
     })?;
     let now = config::SystemClock.now();
-    let mut request = request(&args.question, now)?;
+    let zone = times::zone(global.timezone.as_deref())?;
+    let mut request = request(&args.question, now, &zone)?;
     // Fixed here, so that the trail records the range that was exported.
     let to = *request.to.get_or_insert_with(|| now.saturating_add_ms(1));
     let from = *request.from.get_or_insert_with(|| to.saturating_add_ms(-WINDOW_DAYS_DEFAULT * 86_400_000));

@@ -8,10 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use whowas_collect::{Delivery, ImportError, ImportOptions, ImportSummary, import, import_file};
+use serde_json::json;
+use whowas_collect::{Delivery, ImportError, ImportOptions, ImportSummary, file_tail, import, import_file};
 use whowas_event::{Time, admit::RawData};
 use whowas_store::{Store, Trail};
 
+use super::access;
 use crate::{
     cli::{DateOrder, Global, Import, Reading},
     config,
@@ -43,14 +45,16 @@ async fn import_all(
     let mut failure = None;
     for path in files {
         match import_one(store, &trail, args, &path).await {
-            Ok(summaries) => {
+            Ok(mut summaries) => {
+                leave_trace(store, &trail, &path, &mut summaries).await?;
                 if summaries.iter().any(|summary| summary.rejected > 0) {
                     code = REJECTED;
                 }
                 show(global, &summaries)?;
             }
             // One broken file does not keep the others out; the exit code tells.
-            Err(ImportError::Read { file, error, partial }) => {
+            Err(ImportError::Read { file, error, mut partial }) => {
+                leave_trace(store, &trail, &path, &mut partial).await?;
                 show(global, &partial)?;
                 let error = Failure::from(ImportError::Read { file, error, partial });
                 if let Some(earlier) = failure.replace(error) {
@@ -64,6 +68,27 @@ async fn import_all(
         eprintln!("rejected records are kept: whowas rejected list --environment {}", args.environment);
     }
     failure.map_or(Ok(code), Err)
+}
+
+/// Who brought the file, if it changed anything; the trail's new size is that of the last summary.
+async fn leave_trace(
+    store: &Store,
+    trail: &Arc<Trail>,
+    path: &Path,
+    summaries: &mut [ImportSummary],
+) -> Result<(), Failure> {
+    let sum = |count: fn(&ImportSummary) -> u64| summaries.iter().map(count).sum::<u64>();
+    let (recorded, rejected) = (sum(|one| one.recorded), sum(|one| one.rejected));
+    if recorded + rejected == 0 {
+        return Ok(());
+    }
+    let body = json!({"recorded": recorded, "rejected": rejected});
+    let personal = json!({"file": file_tail(&path.display().to_string())});
+    let receipt = access::record(trail, "import", body, personal, store.clock().now()).await?;
+    if let Some(last) = summaries.last_mut() {
+        last.tree_size = receipt.tree_size;
+    }
+    Ok(())
 }
 
 async fn import_one(
@@ -184,7 +209,7 @@ pub(crate) fn show(global: &Global, summaries: &[ImportSummary]) -> Result<(), F
             continue;
         }
         let format = summary.format.as_deref().unwrap_or("not recognised");
-        println!(
+        output::line(format_args!(
             "{}: {format}: {} read, {} recorded, {} duplicate, {} revised, {} rejected; the trail has {} records",
             output::printable(&summary.file),
             summary.read,
@@ -193,9 +218,12 @@ pub(crate) fn show(global: &Global, summaries: &[ImportSummary]) -> Result<(), F
             summary.revised,
             summary.rejected,
             summary.tree_size
-        );
+        ))?;
+        for reason in &summary.reasons {
+            output::line(format_args!("  rejected: {}", output::printable(reason)))?;
+        }
         for warning in &summary.warnings {
-            println!("  warning: {}", output::printable(warning));
+            output::line(format_args!("  warning: {}", output::printable(warning)))?;
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! `whowas search`
 
+use jiff::tz::TimeZone;
 use serde_json::json;
 use whowas_event::Time;
 use whowas_query::{Engine, Filter, LoginRequest, NamedQuery};
@@ -16,7 +17,7 @@ use crate::{
 pub(crate) async fn run(global: &Global, args: Search) -> Result<u8, Failure> {
     let zone = times::zone(global.timezone.as_deref())?;
     let now = config::SystemClock.now();
-    let request = LoginRequest { limit: args.limit, page: args.page, ..request(&args.question, now)? };
+    let request = LoginRequest { limit: args.limit, page: args.page, ..request(&args.question, now, &zone)? };
     let store = config::open(global, false).await?;
     let trail = store.trail(&args.question.environment).await?;
     let page = Engine::new()?.logins(&trail, &request, now).await?;
@@ -38,6 +39,16 @@ pub(crate) async fn run(global: &Global, args: Search) -> Result<u8, Failure> {
         });
         output::table(&["id", "name", "e-mail", "start", "end", "status", "ip", "client"], rows)?;
     }
+    if global.json {
+        eprintln!(
+            "{}",
+            json!({
+                "rows": page.rows.len(), "total": page.total, "from": page.from, "to": page.to,
+                "tree_size": page.tree_size, "next": page.next,
+            })
+        );
+        return Ok(DONE);
+    }
     let range = format!("{} to {}", times::show(page.from, &zone), times::show(page.to, &zone));
     eprintln!("{} of {} rows, {range}", page.rows.len(), page.total);
     if let Some(next) = page.next {
@@ -47,15 +58,15 @@ pub(crate) async fn run(global: &Global, args: Search) -> Result<u8, Failure> {
 }
 
 /// The question that flags and words ask.
-pub(crate) fn request(question: &Question, now: Time) -> Result<LoginRequest, Failure> {
+pub(crate) fn request(question: &Question, now: Time, zone: &TimeZone) -> Result<LoginRequest, Failure> {
     let query = NamedQuery::from_word(&question.query).ok_or_else(|| {
         let names: Vec<_> = NamedQuery::ALL.iter().map(|query| query.as_str()).collect();
         Failure::not_understood(format!("there is no query {}; use {}", question.query, names.join(", ")))
     })?;
     let filter =
         Filter::parse(&filter_text(question)).map_err(|e| Failure::not_understood(format!("filter: {e}")))?;
-    let from = question.from.as_deref().map(|text| times::parse(text, now, false)).transpose()?;
-    let to = question.to.as_deref().map(|text| times::parse(text, now, true)).transpose()?;
+    let from = question.from.as_deref().map(|text| times::parse(text, now, zone, false)).transpose()?;
+    let to = question.to.as_deref().map(|text| times::parse(text, now, zone, true)).transpose()?;
     Ok(LoginRequest { query, from, to, filter, ..LoginRequest::default() })
 }
 
@@ -79,5 +90,6 @@ pub(crate) async fn record_access(
     let body = json!({"from": from.to_string(), "query": question.query, "rows": rows, "to": to.to_string()});
     let filter = filter_text(question);
     let personal = if filter.is_empty() { json!({}) } else { json!({"filter": filter}) };
-    access::record(trail, action, body, personal, now).await
+    access::record(trail, action, body, personal, now).await?;
+    Ok(())
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use jiff::tz::TimeZone;
+use serde_json::json;
 use whowas_collect::{Delivery, ImportOptions, import_file};
 use whowas_event::{EnvironmentName, Time, admit::RawData};
 use whowas_server::{Limits, Options, ServeError, Server, TlsFiles};
@@ -17,6 +18,7 @@ use crate::{
     config::{self, Settings},
     demo::{self, World},
     failure::{DONE, Failure},
+    output,
 };
 
 /// Where the console is if nobody says: this machine only.
@@ -28,11 +30,16 @@ pub(crate) async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
     let options = options(global, &args)?;
     let store = Arc::new(config::open(global, true).await?);
     if args.demo {
-        create_demo(&store).await?;
+        create_demo(global, &store).await?;
     }
     let server = Server::bind(store.clone(), options).await.map_err(failure)?;
-    println!("console: {}", server.url());
-    println!("sign in once, within 15 minutes: {}", server.sign_in_link().await?);
+    let (url, link) = (server.url(), server.sign_in_link().await?);
+    if global.json {
+        output::json_line(&json!({"console": url, "sign_in": link}))?;
+    } else {
+        output::line(format_args!("console: {url}"))?;
+        output::line(format_args!("sign in once, within 15 minutes: {link}"))?;
+    }
     std::io::stdout().flush()?;
     server.run(until_stopped()).await;
     store.close().await?;
@@ -80,20 +87,20 @@ async fn until_stopped() {
 }
 
 /// Fills the demo environment through the real import, once: later starts find it filled.
-async fn create_demo(store: &Store) -> Result<(), Failure> {
+async fn create_demo(global: &Global, store: &Store) -> Result<(), Failure> {
     let name = format!("{}/{}", World::PROJECT, World::ENVIRONMENT);
     let name: EnvironmentName = name.parse().map_err(|e| Failure::failed(format!("the demo's name: {e}")))?;
     let trail = store.create_trail(&name).await?;
     if trail.snapshot().size > 0 {
         return Ok(());
     }
-    println!("creating 90 days of sign-ins in {name} …");
+    let tell = |text: String| if global.json { Ok(()) } else { output::line(text) };
+    tell(format!("creating 90 days of sign-ins in {name} …"))?;
     let now = store.clock().now();
     let world = demo::world(DEMO_SEED, now);
     bring(store, &trail, "demo users.json", now, |out| world.write_users(out)).await?;
     bring(store, &trail, "demo sign-ins.ndjson", now, |out| world.write_events(out)).await?;
-    println!("{} records", trail.snapshot().size);
-    Ok(())
+    tell(format!("{} records", trail.snapshot().size))
 }
 
 /// Writes a file of the demo to a temporary place and imports it from there.

@@ -33,7 +33,8 @@ pub(crate) async fn run(global: &Global, args: Sql) -> Result<u8, Failure> {
         let batch = batch.map_err(|e| Failure::from(whowas_query::QueryError::from(e)))?;
         rows += batch.num_rows() as u64;
         if global.json {
-            let mut writer = arrow::json::LineDelimitedWriter::new(&mut out);
+            let builder = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
+            let mut writer = builder.build::<_, arrow::json::writer::LineDelimited>(&mut out);
             let written = writer.write(&batch).and_then(|()| writer.finish());
             written.map_err(|e| Failure::failed(e.to_string()))?;
         } else {

@@ -5,6 +5,7 @@ use whowas_event::EnvironmentName;
 use whowas_server::secret;
 use whowas_store::control::{Scope, Token};
 
+use super::access;
 use crate::{
     cli::{self, Global},
     config,
@@ -24,20 +25,20 @@ pub(crate) async fn run(global: &Global, command: cli::Token) -> Result<u8, Fail
             }
             let (text, hash) = secret::new_token()?;
             let created_at = store.clock().now();
-            let token = Token { id: 0, scope, environment, source, created_at, revoked_at: None };
-            let id = store.control().create_token(&token, &hash).await?;
+            let mut token = Token { id: 0, scope, environment, source, created_at, revoked_at: None };
+            token.id = store.control().create_token(&token, &hash).await?;
+            access::record_token(&store, "create_token", &token).await?;
             if global.json {
-                output::json_line(&json!({"id": id, "token": text}))?;
+                output::json_line(&json!({"id": token.id, "token": text}))?;
             } else {
-                eprintln!("token {id}, shown only now:");
-                println!("{text}");
+                eprintln!("token {}, shown only now:", token.id);
+                output::line(text)?;
             }
         }
         cli::Token::List => {
             let tokens = store.control().tokens().await?;
             if global.json {
-                tokens.iter().try_for_each(output::json_line)?;
-                return Ok(DONE);
+                return tokens.iter().try_for_each(output::json_line).map(|()| DONE);
             }
             let zone = times::zone(global.timezone.as_deref())?;
             let rows = tokens.into_iter().map(|token| {
@@ -61,12 +62,22 @@ pub(crate) async fn run(global: &Global, command: cli::Token) -> Result<u8, Fail
             output::table(&["id", "scope", "environment", "source", "created", "state"], rows)?;
         }
         cli::Token::Revoke { id } => {
-            if !store.control().revoke_token(id, store.clock().now()).await? {
-                return Err(Failure::not_understood(format!("there is no token {id} in force")));
+            let token = store.control().tokens().await?.into_iter().find(|token| token.id == id);
+            let is_revoked = store.control().revoke_token(id, store.clock().now()).await?;
+            let Some(token) = token.filter(|_| is_revoked) else {
+                return Err(Failure::not_understood(format!(
+                    "there is no token {id} in force; `whowas token list` shows them"
+                )));
+            };
+            access::record_token(&store, "revoke_token", &token).await?;
+            if global.json {
+                output::json_line(&json!({"id": id, "revoked": true}))?;
+            } else {
+                output::line(format_args!("token {id} is revoked"))?;
             }
-            println!("token {id} is revoked");
         }
     }
+    store.close().await?;
     Ok(DONE)
 }
 

@@ -46,19 +46,21 @@ async fn check(global: &Global, store: &Store, environment: &Environment) -> Res
             "findings": audit.findings,
         }))?;
     } else {
-        print(environment, &key, &audit);
+        print(environment, &key, &audit)?;
     }
     Ok(code)
 }
 
-fn print(environment: &Environment, key: &str, audit: &Audit) {
-    println!("{} ({key})", environment.name);
+fn print(environment: &Environment, key: &str, audit: &Audit) -> Result<(), Failure> {
+    output::line(format_args!("{} ({key})", environment.name))?;
     if audit.findings.is_empty() {
-        println!("  verified: {} records, root {}", audit.leaves, audit.root);
-        println!("  re-derived: every leaf, every tile, the root; checked: the checkpoint's signature");
-        println!("  not checked: whether a newer state of this trail exists elsewhere");
+        output::line(format_args!("  verified: {} records, root {}", audit.leaves, audit.root))?;
+        output::line("  re-derived: every leaf, every tile, the root; checked: the checkpoint's signature")?;
+        output::line("  not checked: whether a newer state of this trail exists elsewhere")?;
     }
     for finding in &audit.findings {
-        println!("  BROKEN {}: {}", output::printable(&finding.place), output::printable(&finding.reason));
+        let (place, reason) = (output::printable(&finding.place), output::printable(&finding.reason));
+        output::line(format_args!("  BROKEN {place}: {reason}"))?;
     }
+    Ok(())
 }

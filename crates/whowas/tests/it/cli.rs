@@ -36,18 +36,18 @@ fn an_import_says_what_became_of_every_record() {
         "warnings",
     ];
     assert_eq!(keys.iter().copied().collect::<BTreeSet<_>>(), BTreeSet::from(contract));
-    // Five rows, four of which have an end; the pass itself becomes a record too.
+    // Five rows, four of which have an end; the pass and whoever made it become records too.
     let want = json!({
         "file": "logins-week-45.csv", "format": "dynamics-lcs", "read": 5, "recorded": 9, "duplicate": 0,
-        "revised": 0, "rejected": 0, "first_position": 0, "tree_size": 10, "warnings": [],
+        "revised": 0, "rejected": 0, "first_position": 0, "tree_size": 11, "warnings": [],
     });
     assert_eq!(first, want);
     let [again] = world.json(&line).try_into().unwrap();
-    assert_eq!([&again["recorded"], &again["duplicate"], &again["tree_size"]], [0, 9, 10]);
+    assert_eq!([&again["recorded"], &again["duplicate"], &again["tree_size"]], [0, 9, 11]);
     assert_eq!(again["first_position"], Value::Null);
     let plain = world.run(&line).exits(0);
     plain.shows(
-        "dynamics-lcs: 5 read, 0 recorded, 9 duplicate, 0 revised, 0 rejected; the trail has 10 records",
+        "dynamics-lcs: 5 read, 0 recorded, 9 duplicate, 0 revised, 0 rejected; the trail has 11 records",
     );
 }
 
@@ -155,13 +155,17 @@ fn pages_follow_each_other_without_gap_or_double() {
     loop {
         let line =
             format!("--json search --environment {P_E} --from 2026-11-01 --to 2026-11-12 --limit 3 {page}");
-        let run = world.run(&line).exits(0).says("of 8 rows");
+        let run = world.run(&line).exits(0);
         positions.extend(column(&run.lines(), "position"));
-        match run.stderr.split_once("more: ") {
-            Some((_, next)) => page = next.trim().to_owned(),
+        let [summary] = run.error_lines().try_into().unwrap();
+        assert_eq!([&summary["total"], &summary["from"]], [&json!(8), &json!("2026-11-01T00:00:00.000Z")]);
+        match summary["next"].as_str() {
+            Some(next) => page = format!("--page {next}"),
             None => break,
         }
     }
+    let plain = format!("search --environment {P_E} --from 2026-11-01 --to 2026-11-12 --limit 3");
+    world.run(&plain).exits(0).says("3 of 8 rows").says("more: --page ");
     assert_eq!(positions.len(), 8);
     assert_eq!(positions.iter().collect::<BTreeSet<_>>().len(), 8);
     world.run(&format!("search --environment {P_E} --page nonsense")).exits(2);
@@ -251,7 +255,156 @@ fn every_look_leaves_a_trace() {
     let traces = world.sql("SELECT native_id FROM records WHERE kind = $$access$$ ORDER BY position");
     let actions: Vec<_> =
         column(&traces, "native_id").iter().map(|id| id.split(':').next().unwrap().to_owned()).collect();
-    assert_eq!(actions, ["search", "export", "sql"]);
+    assert_eq!(actions, ["import", "search", "export", "sql"]);
+    // Looking at what was rejected and at people is looking too.
+    world.fixture("broken.ndjson");
+    world.run(&format!("import --environment {P_E} broken.ndjson")).exits(3);
+    world.run(&format!("rejected list --environment {P_E}")).exits(0);
+    world.run(&format!("rejected retry --environment {P_E}")).exits(3);
+    world.run(&format!("users list --environment {P_E}")).exits(0);
+    // An import without news changes nothing, so it is no change.
+    world.run(&format!("import --environment {P_E} logins-week-45.csv")).exits(0);
+    let traces = world.sql("SELECT action, interface FROM access WHERE action <> $$sql$$ ORDER BY position");
+    let want = ["import", "search", "export", "import", "rejected", "retry_rejected", "users"];
+    assert_eq!(column(&traces, "action"), want);
+    assert_eq!(column(&traces, "interface"), ["command-line"; 7]);
+}
+
+#[test]
+fn tokens_leave_traces_in_every_trail_that_they_open() {
+    let world = World::with(&["logins-week-45.csv"]);
+    world.run("import --environment contoso/test logins-week-45.csv").exits(0);
+    world.run(&format!("token create --scope ingest --environment {P_E} --source erp")).exits(0);
+    world.run("token create --scope read").exits(0);
+    let [revoked] = world.json("token revoke 2").try_into().unwrap();
+    assert_eq!(revoked, json!({"id": 2, "revoked": true}));
+    let traces = |environment: &str| {
+        let statement = "SELECT action, json_text(body, $$token$$) AS token, json_text(body, $$scope$$) AS scope FROM access WHERE action LIKE $$%token$$ ORDER BY position";
+        let rows = world.json(&format!("sql --environment {environment} '{statement}'"));
+        let words = |row: &Value| ["action", "token", "scope"].map(|name| text(row, name)).join(" ");
+        rows.iter().map(words).collect::<Vec<_>>()
+    };
+    assert_eq!(traces(P_E), ["create_token 1 ingest", "create_token 2 read", "revoke_token 2 read"]);
+    assert_eq!(traces("contoso/test"), ["create_token 2 read", "revoke_token 2 read"]);
+}
+
+#[test]
+fn sql_has_tables_of_people_passes_and_looks() {
+    let world = World::with(&["logins-week-45.csv", "system-users.json"]);
+    let people = world.sql("SELECT user_name, user_full_name, known_from, json_text(attributes, $$company$$) AS company FROM users");
+    assert_eq!(column(&people, "user_full_name"), ["Mira Okonjo", "Tobias Lindqvist", "Yuki Marchetti"]);
+    assert_eq!(people[0]["company"], "CON");
+    let joined = world.sql("SELECT users.user_full_name, count(*) AS n FROM logins JOIN users USING (user_uid) GROUP BY 1 ORDER BY 1");
+    assert_eq!(joined[0], json!({"user_full_name": "Mira Okonjo", "n": 4}));
+    let passes = world.sql("SELECT source, format, file, complete, read, recorded, duplicate, rejected, first_occurred_at FROM coverage ORDER BY position");
+    let want = json!({
+        "source": "dynamics-lcs", "format": "dynamics-lcs", "file": "logins-week-45.csv", "complete": true,
+        "read": 5, "recorded": 9, "duplicate": 0, "rejected": 0, "first_occurred_at": "2026-11-02T07:58:12Z",
+    });
+    assert_eq!((&passes[0], passes.len()), (&want, 2));
+    world.run(&format!("search --environment {P_E} --to 2026-11-08 user:mira")).exits(0);
+    let looks = world.sql("SELECT query, range_to, rows, json_text(detail, $$filter$$) AS filter FROM access WHERE action = $$search$$");
+    assert_eq!(
+        looks,
+        [
+            json!({"query": "user-login-events", "range_to": "2026-11-09T00:00:00Z", "rows": 2, "filter": "user:mira"})
+        ]
+    );
+    // What a row lacks is null, not absent: programs find every column they asked for.
+    assert_eq!(world.sql("SELECT user_agent FROM logins LIMIT 1"), [json!({"user_agent": null})]);
+}
+
+#[test]
+fn times_are_read_and_shown_in_the_zone_that_was_asked_for() {
+    let world = World::with(&TWO_WEEKS);
+    // 2026-11-12T23:59:59Z is the 13th in Tokyo.
+    let tokyo = format!("search --environment {P_E} --timezone Asia/Tokyo --from 2026-11-13 --to 2026-11-13");
+    world
+        .run(&tokyo)
+        .exits(0)
+        .shows("2026-11-13 08:59:59")
+        .says("1 of 1 rows, 2026-11-13 00:00:00 to 2026-11-14 00:00:00");
+    // JSON has UTC all the same.
+    assert_eq!(column(&world.json(&tokyo), "start"), ["2026-11-12T23:59:59.000Z"]);
+    world
+        .run(&format!("search --environment {P_E} --timezone Mars/Olympus"))
+        .exits(2)
+        .says("there is no time zone");
+    world.run(&format!("search --environment {P_E} --from -90m")).exits(0).says("0 of 0 rows");
+    world
+        .run(&format!("export --environment {P_E} --from -1h --to now --out -"))
+        .exits(0)
+        .says("0 rows from");
+}
+
+#[test]
+fn settings_come_from_flags_then_environment_then_file() {
+    let world = World::with(&["logins-week-45.csv"]);
+    let search = format!("search --environment {P_E} --to 2026-11-08");
+    let found = |line: &str, settings: &[(&str, &str)]| {
+        world.run_in(line, settings).exits(0).says("5 of 5 rows");
+    };
+    let data = world.path("data").display().to_string();
+    found(&format!("{search} --data {data}"), &[("WHOWAS_DATA", "nowhere")]);
+    found(&format!("{search} --data file://{data}"), &[]);
+    found(&search, &[("WHOWAS_DATA", &format!("file://{data}"))]);
+    world.file("whowas.toml", format!("data = \"{data}\"\n"));
+    found(&search, &[("WHOWAS_DATA", "")]);
+    world.file("other.toml", format!("data = \"{data}\"\ncontrol = \"sqlite://{data}/control.db\"\n"));
+    found(&search, &[("WHOWAS_DATA", ""), ("WHOWAS_CONFIG", "other.toml")]);
+    found(&format!("{search} --config other.toml"), &[("WHOWAS_DATA", "")]);
+    found(&format!("{search} --control sqlite://{data}/control.db"), &[]);
+    world
+        .run(&format!("{search} --config missing.toml"))
+        .exits(2)
+        .says("settings missing.toml: No such file");
+    let shown = world.run_in(&search, &[("WHOWAS_TIMEZONE", "Asia/Tokyo")]).exits(0);
+    shown.says("2026-11-02 00:00:00 to 2026-11-09 00:00:00");
+}
+
+#[test]
+fn every_answer_has_a_form_for_programs() {
+    let world = World::with(&["logins-week-45.csv", "portal.ndjson", "system-users.json"]);
+    world.run(&format!("token create --scope read --environment {P_E}")).exits(0);
+    for line in [
+        "formats",
+        "token list",
+        "verify data",
+        &format!("fsck --environment {P_E}"),
+        &format!("users list --environment {P_E}"),
+        &format!("users show --environment {P_E} mira.okonjo@contoso.example"),
+        &format!("search --environment {P_E} --from 2026-11-01"),
+        &format!("export --environment {P_E} --from 2026-11-01 --as csv --out rows.csv"),
+        &format!("export --environment {P_E} --from 2026-11-01 --as jsonl --out -"),
+        &format!("import --environment {P_E} portal.ndjson"),
+        &format!("rejected retry --environment {P_E}"),
+        &format!("sql --environment {P_E} 'SELECT * FROM logins'"),
+    ] {
+        let lines = world.json(line);
+        assert!(!lines.is_empty() && lines.iter().all(Value::is_object), "{line}: {lines:?}");
+    }
+    assert_eq!(world.json(&format!("rejected list --environment {P_E}")), [json!(null); 0]);
+    world
+        .run(&format!("rejected list --environment contoso/nowhere"))
+        .exits(2)
+        .says("there is no environment");
+}
+
+#[test]
+fn shells_and_man_know_every_command() {
+    let world = World::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        world.run(&format!("completions {shell}")).exits(0).shows("normalize");
+    }
+    world.run("completions csh").exits(2).says("possible values: bash");
+    world.run("man").exits(0).shows(".TH whowas 1").shows("SUBCOMMANDS");
+    world.run("man pages").exits(0);
+    for page in ["whowas.1", "whowas-import.1", "whowas-token-create.1"] {
+        let text = fs::read_to_string(world.path("pages").join(page)).unwrap();
+        assert!(text.contains(".TH"), "{page}");
+    }
+    world.run("--version").exits(0).shows("whowas ");
+    world.run("").exits(2).says("Usage:");
 }
 
 #[test]
@@ -307,7 +460,7 @@ fn normalize_touches_no_store() {
     assert_eq!(broken.lines().len(), 2);
     let rejected = broken.error_lines();
     assert_eq!(column(&rejected, "record"), ["2", "3", "4", "5", "6"]);
-    assert_eq!(rejected[0]["reason"], "`user.uid` is given twice");
+    assert_eq!(rejected[0]["reason"], "`user.uid` is given twice: remove one of them");
     let piped =
         world.run_with("normalize -", b"{\"occurred_at\":\"2026-11-10T09:00:00Z\",\"activity\":\"logon\"}\n");
     assert_eq!(piped.exits(0).lines().len(), 1);

@@ -26,7 +26,7 @@ fn an_untouched_folder_verifies() {
     world
         .run("verify data")
         .exits(0)
-        .shows("verified: 20 records, root ")
+        .shows("verified: 22 records, root ")
         .shows("not checked: whether a newer state");
     let [fsck] = world.json(&format!("fsck --environment {P_E}")).try_into().unwrap();
     assert_eq!(fsck, report);
@@ -143,9 +143,9 @@ fn pushed_records_are_acknowledged_as_the_contract_says() {
     let token = text(&world.json(&format!("token create --scope ingest --environment {P_E}"))[0], "token");
     let (_, answer) = post(&world, &token);
     let want = json!({
-        "recorded": 1, "duplicate": 0, "revised": 0, "rejected": 0, "first_position": 10, "tree_size": 11,
+        "recorded": 1, "duplicate": 0, "revised": 0, "rejected": 0, "first_position": 12, "tree_size": 13,
     });
     assert_eq!(answer, want);
     let (_, again) = post(&world, &token);
-    assert_eq!([&again["recorded"], &again["duplicate"], &again["tree_size"]], [0, 1, 11]);
+    assert_eq!([&again["recorded"], &again["duplicate"], &again["tree_size"]], [0, 1, 13]);
 }

@@ -37,7 +37,8 @@ fn files_that_are_not_there_or_say_nothing() {
     import(&world, "folder", 2).says("folder: the folder has no files");
     // The command was wrong, so nothing was created.
     assert!(!world.path("data").exists());
-    import(&world, "empty.json", 2).says("empty.json: not recognised: the file is empty");
+    import(&world, "empty.json", 2)
+        .says("empty.json: not recognised: the file is empty: export or copy it again");
     import(&world, "prose.txt", 2).says("prose.txt: not recognised: ").says("Dear auditor");
     import(&world, "--format nope empty.json", 2)
         .says("there is no format `nope`; `whowas formats` lists them");
@@ -74,15 +75,15 @@ fn records_that_are_not_understood_are_kept_with_their_place() {
     let [summary] = run.lines().try_into().unwrap();
     assert_eq!([&summary["read"], &summary["recorded"], &summary["rejected"]], [7, 2, 5]);
     let members = "unknown, logon, logoff, authentication_ticket, service_ticket_request, service_ticket_renew, preauth, account_switch, other";
-    let unknown = format!("broken.ndjson, line 4: column 59: `activity` is `teleport`: none of {members}");
+    let unknown = format!("broken.ndjson, line 4, column 59: `activity` is `teleport`: none of {members}");
     assert_listed(
         &world,
         &[
-            "broken.ndjson, line 2: column 91: `user.uid` is given twice",
-            "broken.ndjson, line 3: `occurred_at` is `2026-02-30T09:00:00Z`: no such date or time of day",
+            "broken.ndjson, line 2, column 91: `user.uid` is given twice: remove one of them",
+            "broken.ndjson, line 3, column 2: `occurred_at` is `2026-02-30T09:00:00Z`: no such date or time of day; write it like 2026-11-24T07:22:01Z",
             &unknown,
-            "broken.ndjson, line 5: column 75: `status` is `perhaps`: none of unknown, success, failure, other",
-            "broken.ndjson, line 6: not a JSON object",
+            "broken.ndjson, line 5, column 75: `status` is `perhaps`: none of unknown, success, failure, other",
+            "broken.ndjson, line 6, column 1: not a JSON object: a line has one record in braces",
         ],
     );
     // Offsets are honoured, record by record.
@@ -90,28 +91,60 @@ fn records_that_are_not_understood_are_kept_with_their_place() {
     assert_eq!(column(&rows, "occurred_at"), ["2026-11-10T09:00:00Z"; 2]);
     let first = &world.json(&format!("rejected list --environment {P_E}"))[0];
     assert_eq!(
-        [&first["input"], &first["record"], &first["line"]],
-        [&json!("broken.ndjson"), &json!(2), &json!(2)]
+        [&first["input"], &first["record"], &first["line"], &first["column"]],
+        [&json!("broken.ndjson"), &json!(2), &json!(2), &json!(91)]
     );
     let plain = world.run(&format!("import --environment {P_E} broken.ndjson")).exits(3);
-    plain.says("rejected records are kept: whowas rejected list --environment contoso/production");
+    plain
+        .says("rejected records are kept: whowas rejected list --environment contoso/production")
+        .shows("  rejected: line 2, column 91: `user.uid` is given twice: remove one of them");
 }
 
 #[test]
-fn json_that_is_cut_off_names_the_line() {
-    let world = World::new();
-    world.file(
-        "cut.json",
-        "[{\"occurred_at\":\"2026-11-10T09:00:00Z\",\"activity\":\"logon\",\"native_id\":\"a\"},\n {\"occurred_at\":\"2026-11-10T09:",
-    );
-    let [summary] = import(&world, "cut.json", 3).lines().try_into().unwrap();
-    assert_eq!(summary["recorded"], 1);
-    let listed = rejected(&world);
-    assert!(
-        listed.contains("cut.json, line 2: ")
-            && listed.contains("the JSON ends in the middle of a record: the file is cut off"),
-        "{listed}"
-    );
+fn json_that_is_cut_off_names_line_and_column() {
+    let first = "{\"occurred_at\":\"2026-11-10T09:00:00Z\",\"activity\":\"logon\",\"native_id\":\"a\"}";
+    for (name, text, place, reason) in [
+        (
+            "cut.json",
+            format!("[{first},\n {{\"occurred_at\":\"2026-11-10T09:"),
+            "line 2, column 32",
+            "the JSON ends in the middle of a record: the file is cut off; export or copy it again",
+        ),
+        (
+            "open.json",
+            format!("{{\"value\":[\n{first},\n"),
+            "line 3, column 1",
+            "the JSON ends before its array is closed: the file is cut off; export or copy it again",
+        ),
+        (
+            "cut.ndjson",
+            format!("{first}\n{{\"occurred_at\":\n{first}\n"),
+            "line 2, column 16",
+            "the record is cut off, the next one begins behind it: correct it, or export the file again, and import it once more",
+        ),
+        (
+            "pretty.json",
+            format!("[{first},\n{{\n  \"occurred_at\": \"2026-11-10T09:00:00Z\",\n  \"acti"),
+            "line 4, column 8",
+            "the JSON ends in the middle of a record that begins on line 2: the file is cut off; export or copy it again",
+        ),
+        (
+            "wrong.json",
+            format!("[{first},\n{{\"occurred_at\": 2026-11-10}}]"),
+            "line 2, column 21",
+            "not valid JSON: expected `,` or `}`: correct it, or export the file again, and import it once more",
+        ),
+    ] {
+        let world = World::new();
+        world.file(name, text);
+        let [summary] = import(&world, name, 3).lines().try_into().unwrap();
+        assert_eq!([&summary["recorded"], &summary["rejected"]], [1, 1]);
+        assert_listed(&world, &[&format!("{name}, {place}: {reason}")]);
+        let run = world.run(&format!("normalize {name}")).exits(3);
+        let [told] = run.error_lines().try_into().unwrap();
+        assert_eq!(format!("line {}, column {}", told["line"], told["column"]), place);
+        assert_eq!(told["reason"], reason);
+    }
 }
 
 #[test]
@@ -122,8 +155,8 @@ fn dates_that_may_be_either_are_refused_until_the_order_is_told() {
     assert_listed(
         &world,
         &[
-            "ambiguous-dates.csv, line 2: column 2: `3/12/2026 7:22` is either 3 December 2026 or 12 March 2026: pass `--date-order dmy` or `--date-order mdy`",
-            "ambiguous-dates.csv, line 4: column 2: `31/2/2026 8:00`: there is no 31 February 2026",
+            "ambiguous-dates.csv, line 2, column 2: `3/12/2026 7:22` is either 3 December 2026 or 12 March 2026: pass `--date-order dmy` or `--date-order mdy`",
+            "ambiguous-dates.csv, line 4, column 2: `31/2/2026 8:00`: there is no 31 February 2026; correct it and import the file once more",
         ],
     );
     let retry = |order: &str, code| {
@@ -209,7 +242,12 @@ fn a_giant_line_costs_itself_only() {
     world.file("giant.ndjson", [record("a", "mira"), record("b", &giant), record("c", "yuki")].concat());
     let [summary] = import(&world, "giant.ndjson", 3).lines().try_into().unwrap();
     assert_eq!([&summary["recorded"], &summary["rejected"]], [2, 1]);
-    assert_listed(&world, &["giant.ndjson, line 2: the record is longer than 1 MiB"]);
+    assert_listed(
+        &world,
+        &[
+            "giant.ndjson, line 2, column 1: the record is longer than 1 MiB: shorten its texts at the source, or remove it",
+        ],
+    );
 }
 
 #[test]
@@ -223,11 +261,12 @@ fn a_gzip_bomb_is_put_down() {
     blanks.write_all(&vec![b' '; 1 << 20]).unwrap();
     let bomb = [record.finish().unwrap(), blanks.finish().unwrap().repeat(64)].concat();
     world.file("bomb.gz", bomb);
-    let run = import(&world, "bomb.gz", 2).says("bomb.gz: more than 400 bytes come out of each compressed byte: a decompression bomb? (1 records before that are recorded)");
+    let run = import(&world, "bomb.gz", 2).says("bomb.gz: more than 400 bytes come out of each compressed byte: is it a decompression bomb? If you trust it, unpack it first (1 records before that are recorded)");
     assert_eq!(column(&run.lines(), "recorded"), ["1"]);
     let cut = fs::read(world.path("bomb.gz")).unwrap();
     world.file("cut.gz", &cut[..40]);
-    import(&world, "cut.gz", 2).says("cut.gz: ");
+    import(&world, "cut.gz", 2)
+        .says("cut.gz: the compressed data ends too early: the file is cut off; copy it again");
 }
 
 #[test]

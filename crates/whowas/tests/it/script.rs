@@ -63,9 +63,26 @@ impl World {
         self.run_with(line, b"")
     }
 
+    /// The same with variables of the environment; an empty one is not set.
+    pub(crate) fn run_in(&self, line: &str, variables: &[(&str, &str)]) -> Run {
+        let mut command = self.command(line);
+        for (name, value) in variables {
+            if value.is_empty() {
+                command.env_remove(name)
+            } else {
+                command.env(name, value)
+            };
+        }
+        Self::finish(line, command, b"")
+    }
+
     /// The same with standard input.
     pub(crate) fn run_with(&self, line: &str, input: &[u8]) -> Run {
-        let mut child = self.command(line).spawn().unwrap();
+        Self::finish(line, self.command(line), input)
+    }
+
+    fn finish(line: &str, mut command: Command, input: &[u8]) -> Run {
+        let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(input).unwrap();
         drop(stdin);
@@ -90,7 +107,12 @@ impl World {
 
     /// The server, when it is ready to answer.
     pub(crate) fn serve(&self) -> Serving {
-        let mut child = self.command("serve --listen 127.0.0.1:0").stderr(Stdio::inherit()).spawn().unwrap();
+        self.serve_by(|command| command.stderr(Stdio::inherit()))
+    }
+
+    /// The same, started in another way.
+    pub(crate) fn serve_by(&self, start: impl FnOnce(&mut Command) -> &mut Command) -> Serving {
+        let mut child = start(&mut self.command("serve --listen 127.0.0.1:0")).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut after = |label: &str| {
             let mut line = String::new();
