@@ -176,7 +176,7 @@ async fn leaves_of(files: &[String]) -> BTreeMap<(String, u32), Vec<u8>> {
     for batch in &world.trail.snapshot().tail {
         read_records(&batch.batch, |_, record, _| {
             if record.event.kind == Kind::Login {
-                let record = Record { salt: [0; 16], recorded_at: Time::default(), ..record };
+                let record = Record { salt: [0; 16], recorded_at: Time::default(), ..record.clone() };
                 let leaf = writer.leaf(&record).to_vec();
                 leaves.insert((record.event.native_id.as_str().to_owned(), record.revision), leaf);
             }

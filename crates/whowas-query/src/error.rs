@@ -66,6 +66,8 @@ impl QueryError {
                 format!("query engine: {}", text.split(": ").next().unwrap_or_default())
             }
             Self::Filter(_) | Self::Invalid(_) | Self::Sql(_) => "the question is not understood".to_owned(),
+            Self::Columns(_) => "archive: a column is not what it is said to be".to_owned(),
+            Self::File(_) | Self::Internal(_) => self.to_string(),
             Self::Store(error) => error.to_string(),
         }
     }

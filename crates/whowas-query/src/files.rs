@@ -37,12 +37,14 @@ const READ_BYTES: usize = 8 * 1024;
 /// The column that numbers the rows of a file, from 0. It is made by the reader and not in the file.
 pub(crate) const ROW_NUMBER: &str = "row_number";
 
+/// Bloom filters by row group and column; `None` where a column has none.
+type Blooms = HashMap<(usize, usize), Option<Arc<Sbbf>>>;
+
 /// One file, as far as a search must know it before it reads rows. For blocking threads.
 pub(crate) struct OpenFile {
     pub(crate) metadata: ArrowReaderMetadata,
     source: Source,
-    /// By row group and column.
-    blooms: Mutex<HashMap<(usize, usize), Option<Arc<Sbbf>>>>,
+    blooms: Mutex<Blooms>,
 }
 
 impl OpenFile {

@@ -68,7 +68,7 @@ struct Condition {
     predicate: Arc<dyn PhysicalExpr>,
     /// The predicate's conjuncts, those that read the same columns together, in the order in which they
     /// are decided.
-    steps: Vec<Arc<dyn PhysicalExpr>>,
+    steps: Conjuncts,
     pruning: PruningPredicate,
     pages: PagePruningAccessPlanFilter,
     bounds: Bounds,
@@ -241,10 +241,13 @@ impl Condition {
     }
 }
 
+/// Expressions that must all hold.
+type Conjuncts = Vec<Arc<dyn PhysicalExpr>>;
+
 /// Groups the conjuncts of a predicate by their columns. Those of the sort order come first, because what
 /// they leave are long runs, then those with few distinct values, then the others.
-fn steps(predicate: &Arc<dyn PhysicalExpr>) -> Vec<Arc<dyn PhysicalExpr>> {
-    let mut steps: BTreeMap<(u8, Vec<usize>), Vec<Arc<dyn PhysicalExpr>>> = BTreeMap::new();
+fn steps(predicate: &Arc<dyn PhysicalExpr>) -> Conjuncts {
+    let mut steps: BTreeMap<(u8, Vec<usize>), Conjuncts> = BTreeMap::new();
     for conjunct in split_conjunction(predicate) {
         let mut columns: Vec<usize> = Vec::new();
         let mut rank = 0;

@@ -188,16 +188,16 @@ impl Control for SqliteControl {
         if swapped.rows_affected() == 0 {
             return Ok(false);
         }
-        for person in &commit.people {
-            let entry = serde_json::to_string(person).expect("a person is plain data");
+        if !commit.people.is_empty() {
+            // All of them in one statement: a hundred thousand would take seconds one by one.
+            let people = serde_json::to_string(&commit.people).expect("people are plain data");
             sqlx::query(
-                "INSERT INTO people (environment, id, position, entry) VALUES (?, ?, ?, ?)
+                "INSERT INTO people (environment, id, position, entry)
+                 SELECT ?, value ->> 'id', value ->> 'position', value FROM json_each(?) WHERE true
                  ON CONFLICT (environment, id) DO UPDATE SET position = excluded.position, entry = excluded.entry",
             )
             .bind(name.as_str())
-            .bind(&person.id)
-            .bind(to_db(person.position))
-            .bind(entry)
+            .bind(people)
             .execute(&mut *transaction)
             .await?;
         }

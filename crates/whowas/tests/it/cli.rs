@@ -384,10 +384,7 @@ fn every_answer_has_a_form_for_programs() {
         assert!(!lines.is_empty() && lines.iter().all(Value::is_object), "{line}: {lines:?}");
     }
     assert_eq!(world.json(&format!("rejected list --environment {P_E}")), [json!(null); 0]);
-    world
-        .run(&format!("rejected list --environment contoso/nowhere"))
-        .exits(2)
-        .says("there is no environment");
+    world.run("rejected list --environment contoso/nowhere").exits(2).says("there is no environment");
 }
 
 #[test]

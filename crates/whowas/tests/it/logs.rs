@@ -65,9 +65,7 @@ fn a_server_logs_nothing_of_people_and_tokens() {
         answer
     };
     let signed_in = expect(
-        &format!(
-            "POST /sign-in HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\nSec-Fetch-Site: same-origin"
-        ),
+        "POST /sign-in HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\nSec-Fetch-Site: same-origin",
         &format!("code={code}"),
         "303",
     );
