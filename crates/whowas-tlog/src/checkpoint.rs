@@ -31,7 +31,7 @@ pub struct Checkpoint {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
     /// The note around the checkpoint is malformed or not to be trusted.
-    #[error("checkpoint note is not valid")]
+    #[error("checkpoint note is not valid: {0}")]
     Note(#[from] NoteError),
     /// The text has not three lines, or does not end with a line feed.
     #[error("checkpoint has not the lines origin, size and root")]
@@ -42,10 +42,12 @@ pub enum CheckpointError {
     /// The size is not a decimal number of 64 bits without leading zero.
     #[error("checkpoint size is not a canonical number")]
     Size,
-    /// The root is not the base64 of 32 bytes, or not that of the empty tree
-    /// although the size is 0.
-    #[error("checkpoint root is not a root of that size")]
+    /// The root is not the base64 of 32 bytes.
+    #[error("checkpoint root is not a hash")]
     Root,
+    /// The size is 0 and the root not that of the empty tree.
+    #[error("checkpoint of size 0 has not the root of the empty tree")]
+    RootOfEmpty,
     /// An extension line is empty or has a control character.
     #[error("checkpoint extension line is empty or has a control character")]
     Extension,
@@ -88,12 +90,12 @@ impl Checkpoint {
         }
         let size = parse_decimal(size).ok_or(CheckpointError::Size)?;
         let root = root.parse().map_err(|_| CheckpointError::Root)?;
-        if size == 0 && root != empty_root() {
-            return Err(CheckpointError::Root);
-        }
         let extensions: Vec<_> = lines.map(str::to_owned).collect();
         if !extensions.iter().all(|line| is_line(line)) {
             return Err(CheckpointError::Extension);
+        }
+        if size == 0 && root != empty_root() {
+            return Err(CheckpointError::RootOfEmpty);
         }
         Ok(Self { origin: origin.to_owned(), size, root, extensions })
     }
@@ -199,7 +201,7 @@ mod tests {
             check(format!("o\n{size}\n{root}\n"), CheckpointError::Size);
         }
         check("o\n1\nAAAA\n".into(), CheckpointError::Root);
-        check(format!("o\n0\n{root}\n"), CheckpointError::Root);
+        check(format!("o\n0\n{root}\n"), CheckpointError::RootOfEmpty);
         check(format!("o\n1\n{root}\n\n"), CheckpointError::Extension);
         assert!(Checkpoint::parse_text(&format!("o\n0\n{}\n", empty_root())).is_ok());
         let extended = Checkpoint { extensions: vec!["a".into(), "b c".into()], ..checkpoint() };

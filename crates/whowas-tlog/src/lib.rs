@@ -7,17 +7,19 @@
 //! what is durable.
 //!
 //! Start with [`tile::TileBuilder`] to write, [`checkpoint::Checkpoint::open`]
-//! to read, [`proof`] to convince somebody else.
+//! to read, [`proof`] to convince somebody else, [`policy`] to be convinced.
 
 pub mod checkpoint;
 pub mod cosignature;
 pub mod hash;
 mod key;
 pub mod note;
+pub mod policy;
 pub mod proof;
 pub mod tile;
 pub mod tlog_proof;
 pub mod tree;
+pub mod witness;
 
 #[cfg(test)]
 mod golden;

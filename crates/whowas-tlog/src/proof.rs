@@ -47,11 +47,11 @@ pub enum ProofError {
 #[derive(Debug, thiserror::Error)]
 pub enum ProveError {
     /// The tiles could not be read.
-    #[error("tiles could not be read")]
+    #[error("tiles could not be read: {0}")]
     Tile(#[from] TileError),
     /// The request is impossible, or the tiles do not lead to the trusted
     /// root: then the evidence is broken.
-    #[error("no valid proof can be made")]
+    #[error("no valid proof can be made: {0}")]
     Proof(#[from] ProofError),
 }
 

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! The entry itself is not inside: the verifier hashes it. Which witnesses
-//! must have cosigned is the verifier's policy, not here: it reads
-//! [`Proven::cosignatures`].
+//! must have cosigned is the verifier's policy: [`TlogProof::accept`], or
+//! [`Proven::cosignatures`] for whoever decides in another way.
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,6 +23,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::checkpoint::{Checkpoint, CheckpointError, parse_decimal};
 use crate::hash::Hash;
 use crate::note::{NOTE_BYTES_MAX, Note, NoteError, Verified, VerifyingKey};
+use crate::policy::{Accepted, Policy, PolicyViolation};
 use crate::proof::{PROOF_HASHES_MAX, ProofError, verify_inclusion};
 
 /// First line of every proof.
@@ -78,10 +79,13 @@ pub enum TlogProofError {
     #[error("proof does not end with a signed note")]
     Note(#[from] NoteError),
     /// The checkpoint is not one of the log.
-    #[error("checkpoint of the proof is not valid")]
+    #[error("checkpoint of the proof is not valid: {0}")]
     Checkpoint(#[from] CheckpointError),
+    /// The verifier's policy does not accept the checkpoint.
+    #[error("checkpoint of the proof is not accepted: {0}")]
+    Policy(#[from] PolicyViolation),
     /// The entry is not at this position of the log.
-    #[error("entry is not in the log")]
+    #[error("entry is not in the log: {0}")]
     Inclusion(#[from] ProofError),
 }
 
@@ -129,6 +133,19 @@ impl TlogProof {
         let checkpoint = Checkpoint::open_note(&self.note, origin, keys)?;
         verify_inclusion(&self.hashes, self.index, leaf, checkpoint.size, &checkpoint.root)?;
         Ok(Proven { checkpoint, signatures: self.note.verify(keys)? })
+    }
+
+    /// Verifies that `leaf` is at [`TlogProof::index`] in a log that `policy`
+    /// trusts, under a checkpoint with the cosignatures that it asks for.
+    ///
+    /// # Errors
+    /// The policy does not accept the checkpoint, or the hashes do not lead
+    /// from the leaf to its root.
+    pub fn accept(&self, leaf: &Hash, policy: &Policy) -> Result<Accepted, TlogProofError> {
+        let accepted = policy.accept(&self.note)?;
+        let Checkpoint { size, root, .. } = &accepted.checkpoint;
+        verify_inclusion(&self.hashes, self.index, leaf, *size, root)?;
+        Ok(accepted)
     }
 }
 

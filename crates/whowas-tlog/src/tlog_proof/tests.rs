@@ -45,6 +45,22 @@ fn a_written_proof_reads_back_and_verifies() {
 }
 
 #[test]
+fn a_policy_decides_which_cosignatures_are_needed() {
+    let [log, known] = keys();
+    let text = format!("log {log}\nwitness w {known}\nquorum w\n");
+    let policy = Policy::parse(text.as_bytes()).unwrap();
+    let accepted = proof().accept(&leaf(), &policy).unwrap();
+    assert_eq!((accepted.checkpoint.size, accepted.cosignatures[0].unix_seconds), (1_235, 1_700_000_000));
+    assert_eq!(proof().accept(&leaf_hash(b"x"), &policy), Err(ProofError::RootMismatch.into()));
+    let bare = TlogProof { note: Note::parse(golden::NOTE_1235).unwrap(), ..proof() };
+    assert!(matches!(
+        bare.accept(&leaf(), &policy),
+        Err(TlogProofError::Policy(PolicyViolation::Quorum { .. }))
+    ));
+    assert!(bare.accept(&leaf(), &Policy::of_log(log)).is_ok());
+}
+
+#[test]
 fn each_part_that_is_wrong_is_named() {
     let keys = keys();
     let wrong_entry = proof().verify(&leaf_hash(b"other"), ORIGIN, &keys);
