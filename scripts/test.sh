@@ -4,7 +4,7 @@
 #     bash scripts/test.sh
 #
 # Installs by package name what the tests need and the machine lacks: a C compiler, Python 3, Chromium,
-# Node.js, and playwright-core, which goes to target/browser. Asks nothing, so it also runs without a terminal.
+# Node.js, OpenSSL, Go with its reference code for logs and tlog-scales for Python (verifiers that are not ours), and playwright-core, which goes to target/browser. Asks nothing, so it also runs without a terminal.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec </dev/null
@@ -29,9 +29,13 @@ need() { # package, commands…
 install_packages() {
   need gcc cc gcc clang
   need python3 python3
+  need python3-pip pip3 pip
   need chromium chromium chromium-browser google-chrome google-chrome-stable
   need nodejs node nodejs
   need npm npm
+  need openssl openssl
+  need golang-go go
+  if [ ! -d /usr/share/gocode/src/golang.org/x/mod/sumdb ]; then packages+=(golang-golang-x-mod-dev); fi
   if [ "${#packages[@]}" -eq 0 ]; then return 0; fi
   if ! command -v apt-get >/dev/null 2>&1; then
     echo "Install these first, there is no apt-get here: ${packages[*]}" >&2
@@ -49,6 +53,11 @@ install_tools() {
   fi
   if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
     rustup component add rustfmt clippy
+  fi
+  # A verifier that is not ours, from PyPI; needs Python 3.11. Without it its test says that it is skipped.
+  if [ ! -d target/python/tlog_scales ]; then
+    python3 -m pip install --quiet --target target/python tlog-scales==0.0.3 ||
+      echo "tlog-scales could not be installed: one of the foreign verifiers is left out"
   fi
   # Drives the browser that is installed; brings none of its own.
   if [ ! -d target/browser/node_modules/playwright-core ]; then

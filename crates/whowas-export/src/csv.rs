@@ -109,6 +109,11 @@ fn write_field(out: &mut Vec<u8>, text: &str) {
     out.push(b',');
 }
 
+/// A value as it stands in a cell once a reader has taken the quotes off.
+pub(crate) fn guarded(text: String) -> String {
+    if is_formula(&text) { format!("'{text}") } else { text }
+}
+
 /// Whether a spreadsheet may take a value for a formula: its first character, also in full width.
 fn is_formula(text: &str) -> bool {
     matches!(

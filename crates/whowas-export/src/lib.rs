@@ -1,10 +1,11 @@
-//! Files out: rows as CSV and as JSON Lines.
+//! Files out: rows as CSV and as JSON Lines, and evidence that can be checked without us.
 //!
-//! Pure functions from a row to bytes, so that a file of any length is written in constant memory by
+//! Rows are pure functions to bytes, so that a file of any length is written in constant memory by
 //! whoever has the rows. JSON Lines is lossless. CSV follows RFC 4180, and a value that a spreadsheet
 //! would take for a formula gets an apostrophe in front (OWASP ASVS 1.2.10).
 
 mod csv;
+pub mod evidence;
 mod jsonl;
 
 pub use csv::{CSV_COLUMNS, csv_header, csv_row};

@@ -21,6 +21,10 @@ mod router;
 pub mod secret;
 mod serve;
 mod tls;
+mod witness;
+mod witnessing;
 
 pub use serve::{Limits, Options, ServeError, Server};
 pub use tls::TlsFiles;
+pub use witness::WitnessServer;
+pub use witnessing::WitnessAddress;

@@ -31,6 +31,10 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/openapi.json", get(api::openapi))
         .route("/api/v1/environments", get(api::environments::list).post(api::environments::create))
         .route("/api/v1/environments/{project}/{environment}/records", post(api::records::append))
+        .route(
+            "/api/v1/environments/{project}/{environment}/records/{position}/proof",
+            get(api::proof::download),
+        )
         .route("/api/v1/environments/{project}/{environment}/imports", post(api::imports::create))
         .route("/api/v1/environments/{project}/{environment}/logins", get(api::logins::list))
         .route("/api/v1/environments/{project}/{environment}/users", get(api::users::list))
@@ -38,7 +42,9 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/v1/tokens", get(api::tokens::list).post(api::tokens::create))
         .route("/api/v1/tokens/{id}", delete(api::tokens::revoke))
         .route("/trails/{project}/{environment}/checkpoint", get(api::log::checkpoint))
+        .route("/trails/{project}/{environment}/vkey", get(api::log::vkey))
         .route("/trails/{project}/{environment}/tile/{*tile}", get(api::log::tile))
+        .route("/trails/{project}/{environment}/tile/entries/{*bundle}", get(api::log::entries))
         .route("/health", get(api::health))
         .route("/metrics", get(api::metrics))
 }

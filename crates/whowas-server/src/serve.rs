@@ -26,6 +26,7 @@ use crate::{
     io::WriteTimeout,
     router::router,
     secret,
+    witnessing::{WitnessAddress, Witnessing},
 };
 
 /// The largest head of a request. Filters have 4 KiB and page tokens little; cookies are ours alone.
@@ -92,50 +93,53 @@ pub enum ServeError {
     /// The query engine failed.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// A witness cannot be asked.
+    #[error("witness {0}: {1}")]
+    Witness(String, String),
 }
 
 /// A server that listens and does not answer yet.
 pub struct Server {
-    listener: TcpListener,
-    address: SocketAddr,
-    tls: Option<TlsAcceptor>,
-    limits: Limits,
+    door: Door,
     app: Arc<App>,
     router: Router,
+    witnessing: Option<Witnessing>,
 }
 
 impl Server {
     /// Takes the address and opens every trail, so that recovery is over before the first request.
     pub async fn bind(store: Arc<Store>, options: Options) -> Result<Self, ServeError> {
-        let Options { listen, tls, limits } = options;
-        if tls.is_none() && !listen.ip().is_loopback() {
-            return Err(ServeError::TlsRequired(listen));
-        }
-        let tls = tls.as_ref().map(TlsFiles::acceptor).transpose()?;
-        let listener = TcpListener::bind(listen).await.map_err(|e| ServeError::Listen(listen, e))?;
-        let address = listener.local_addr().map_err(|e| ServeError::Listen(listen, e))?;
+        let door = Door::bind(&options).await?;
         for name in store.environments().await? {
             store.trail(&name).await?;
         }
-        let app = Arc::new(App::new(store, tls.is_some())?);
+        let app = Arc::new(App::new(store, door.is_tls())?);
         let router = router(app.clone());
-        Ok(Self { listener, address, tls, limits, app, router })
+        Ok(Self { door, app, router, witnessing: None })
+    }
+
+    /// Has checkpoints cosigned by these witnesses while the server runs. Asks each once about every trail
+    /// before it returns: a trail that is older than a witness knows is stopped before its first append.
+    ///
+    /// # Errors
+    /// A witness's address is none.
+    pub async fn with_witnesses(mut self, witnesses: Vec<WitnessAddress>) -> Result<Self, ServeError> {
+        if !witnesses.is_empty() {
+            let mut witnessing = Witnessing::new(self.app.store.clone(), witnesses)?;
+            witnessing.round().await;
+            self.witnessing = Some(witnessing);
+        }
+        Ok(self)
     }
 
     /// The address that was taken.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.door.address()
     }
 
     /// The address to open in a browser.
     pub fn url(&self) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let address = self.address;
-        if address.ip().is_unspecified() {
-            // It stands for every address of this machine; a browser needs one.
-            return format!("{scheme}://localhost:{}", address.port());
-        }
-        format!("{scheme}://{address}")
+        self.door.url()
     }
 
     /// A link that signs the administrator in, once, within a quarter of an hour.
@@ -148,7 +152,57 @@ impl Server {
 
     /// Answers until `shutdown`, then lets running requests end. The store stays open.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { listener, tls, limits, app, router, .. } = self;
+        let Self { door, app, router, witnessing } = self;
+        let submitting = witnessing.map(|witnessing| tokio::spawn(witnessing.run()));
+        door.run(router, || app.metrics.connection(), shutdown).await;
+        if let Some(submitting) = submitting {
+            submitting.abort();
+        }
+    }
+}
+
+/// An address that was taken, and how connections to it are treated. Which router answers is for others.
+pub(crate) struct Door {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+}
+
+impl Door {
+    pub(crate) async fn bind(options: &Options) -> Result<Self, ServeError> {
+        let Options { listen, tls, limits } = options;
+        if tls.is_none() && !listen.ip().is_loopback() {
+            return Err(ServeError::TlsRequired(*listen));
+        }
+        let tls = tls.as_ref().map(TlsFiles::acceptor).transpose()?;
+        let listener = TcpListener::bind(listen).await.map_err(|e| ServeError::Listen(*listen, e))?;
+        let address = listener.local_addr().map_err(|e| ServeError::Listen(*listen, e))?;
+        Ok(Self { listener, address, tls, limits: *limits })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The address as a URL.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.is_tls() { "https" } else { "http" };
+        let address = self.address;
+        if address.ip().is_unspecified() {
+            // It stands for every address of this machine; a browser needs one.
+            return format!("{scheme}://localhost:{}", address.port());
+        }
+        format!("{scheme}://{address}")
+    }
+
+    /// Answers until `shutdown`, then lets running requests end.
+    pub(crate) async fn run(self, router: Router, connected: impl Fn(), shutdown: impl Future<Output = ()>) {
+        let Self { listener, tls, limits, .. } = self;
         let room = Arc::new(Semaphore::new(limits.connections_max));
         let (stop, stopped) = watch::channel(false);
         let mut shutdown = pin!(shutdown);
@@ -158,7 +212,7 @@ impl Server {
                 accepted = accept(&listener, &room) => accepted,
             };
             let Some((stream, peer, permit)) = accepted else { continue };
-            app.metrics.connection();
+            connected();
             let (tls, router, stopped) = (tls.clone(), router.clone(), stopped.clone());
             tokio::spawn(async move {
                 let _permit = permit;

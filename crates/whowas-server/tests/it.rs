@@ -9,6 +9,8 @@ mod client;
 mod connections;
 #[path = "it/console.rs"]
 mod console;
+#[path = "it/evidence.rs"]
+mod evidence;
 #[path = "it/imports.rs"]
 mod imports;
 #[path = "it/openapi.rs"]
@@ -17,5 +19,7 @@ mod openapi;
 mod records;
 #[path = "it/tls.rs"]
 mod tls;
+#[path = "it/witness.rs"]
+mod witness;
 #[path = "it/world.rs"]
 mod world;

@@ -2,7 +2,10 @@
 //!
 //! Memory is that of one archive file, whatever the size of the trail.
 
+use std::{fs, path::Path as FsPath, sync::Arc};
+
 use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
 use sha2::{Digest, Sha256};
 use whowas_event::{LeafWriter, Time};
 use whowas_tlog::{
@@ -14,7 +17,7 @@ use whowas_tlog::{
 };
 
 use crate::{
-    ArchiveFile, Store, StoreError,
+    ArchiveFile, DurableLocal, Store, StoreError,
     archive::Archive,
     columns::{read_records, user_key},
     control::Environment,
@@ -58,6 +61,33 @@ impl Store {
         auditor.run(environment, key).await;
         Ok(auditor.audit)
     }
+}
+
+/// Checks a copy of one trail (`checkpoint`, `tile/`, `staging/`, `archive/`) with the public key alone.
+/// Writes nothing, so the folder may be read-only, and needs neither the control database nor the trail's
+/// secrets.
+///
+/// # Errors
+/// The folder is none, or cannot be named.
+pub async fn audit_copy(folder: &FsPath, key: &VerifyingKey) -> Result<Audit, StoreError> {
+    let folder = fs::canonicalize(folder).map_err(|e| StoreError::file(folder, e))?;
+    let prefix = Path::from_absolute_path(&folder).map_err(|e| StoreError::Invalid(e.to_string()))?;
+    let objects = Objects { store: Arc::new(DurableLocal::new()), prefix };
+    let note = objects.get("checkpoint").await?.unwrap_or_default();
+    let checkpoint = String::from_utf8_lossy(&note).into_owned();
+    let signed = Checkpoint::open(&checkpoint, key.name(), std::slice::from_ref(key));
+    // What a control database would say, as far as the copy says it itself.
+    let environment = Environment {
+        name: "copy/copy".parse().map_err(|_| StoreError::Invalid("no name".to_owned()))?,
+        origin: key.name().to_owned(),
+        secret: [0; 32],
+        created_at: Time::default(),
+        size: signed.map_or(0, |checkpoint| checkpoint.size),
+        checkpoint,
+    };
+    let mut auditor = Auditor { objects, audit: Audit::default(), frontier: Frontier::new() };
+    auditor.run(&environment, key.clone()).await;
+    Ok(auditor.audit)
 }
 
 struct Auditor {
@@ -156,6 +186,16 @@ impl Auditor {
                 return None;
             }
         };
+        match self
+            .objects
+            .get("cosigned")
+            .await
+            .map(|note| note.map(|note| open(&String::from_utf8_lossy(&note))))
+        {
+            Ok(None | Some(Ok(_))) => {}
+            Ok(Some(Err(error))) => self.found("cosigned", error.to_string()),
+            Err(error) => self.found("cosigned", error.to_string()),
+        }
         match open(&environment.checkpoint) {
             Err(error) => self.found("control database", format!("its checkpoint: {error}")),
             Ok(committed) if committed.size == published.size && committed.root != published.root => {
@@ -181,11 +221,18 @@ impl Auditor {
     ) -> Result<(), StoreError> {
         let url = format!("file:///{}/archive/", self.objects.prefix);
         let url = url::Url::parse(&url).map_err(|e| StoreError::Invalid(e.to_string()))?;
-        let archive = Archive::open(self.objects.store.clone(), self.objects.prefix.clone(), url).await?;
+        let log = self.objects.path("archive/_delta_log");
+        // Opening would create a table where there is none, and an auditor writes nothing.
+        let files = if self.objects.store.list(Some(&log)).try_next().await?.is_some() {
+            let store = self.objects.store.clone();
+            Archive::open(store, self.objects.prefix.clone(), url).await?.files().to_vec()
+        } else {
+            Vec::new()
+        };
         // Files are checked side by side, a core each, and taken in the order of their positions.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let checks = archive.files().iter().map(|file| {
-            let (objects, file, size) = (self.objects.clone(), file.clone(), checkpoint.size);
+        let checks = files.into_iter().map(|file| {
+            let (objects, size) = (self.objects.clone(), checkpoint.size);
             async move {
                 let path = format!("archive/{}", file.path);
                 let checked = match objects.get(&path).await {

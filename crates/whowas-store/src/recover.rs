@@ -11,7 +11,7 @@ use whowas_event::LeafWriter;
 use whowas_tlog::{
     checkpoint::Checkpoint,
     hash::{HASH_BYTES, Hash, leaf_hash, node_hash},
-    note::SigningKey,
+    note::{Note, SigningKey},
     tile::TileBuilder,
     tree::Frontier,
 };
@@ -21,6 +21,7 @@ use crate::{
     archive::Archive,
     columns::read_records,
     control::{Control, Environment},
+    cosigned::Newest,
     directory::{Directory, Observed},
     layout::decode_file,
     objects::Objects,
@@ -49,6 +50,7 @@ impl Opening {
             return Err(StoreError::corrupt("the control database's checkpoint and size disagree"));
         }
         let published = self.published(&committed).await?;
+        let cosigned = self.cosigned(&committed).await?;
         let archive =
             Archive::open(self.objects.store.clone(), self.objects.prefix.clone(), self.archive_url.clone())
                 .await?;
@@ -72,7 +74,7 @@ impl Opening {
             directory: Arc::new(Directory::new(people)),
         };
         let Environment { name, origin, .. } = self.environment;
-        let shared = Arc::new(Shared::new(name, origin, self.objects, snapshot));
+        let shared = Arc::new(Shared::new(name, origin, self.objects, snapshot, cosigned));
         Ok(Trail::start(shared, sequencer, archive, self.signer, self.control, self.clock))
     }
 
@@ -104,6 +106,27 @@ impl Opening {
             return Err(StoreError::corrupt("two checkpoints of one size have different roots"));
         }
         Ok(published)
+    }
+
+    /// What witnesses cosigned, which is never ahead of what is committed.
+    async fn cosigned(&self, committed: &Checkpoint) -> Result<Newest, StoreError> {
+        let keys = std::slice::from_ref(self.signer.verifying_key());
+        let open = |note: &Note| {
+            Checkpoint::open_note(note, &self.environment.origin, keys).map_err(|e| e.to_string())
+        };
+        // Damaged, it is only a memory less: records do not depend on it, and the witnesses have it too.
+        let newest = Newest::load(&self.objects, open).await.unwrap_or_else(|error| {
+            tracing::warn!(environment = %self.environment.name, %error, "the cosigned checkpoint is not used");
+            Newest::default()
+        });
+        match newest.get() {
+            Some(cosigned) if cosigned.checkpoint.size > committed.size => Err(StoreError::corrupt(format!(
+                "the control database is older than the trail (it knows {} records, witnesses cosigned {}): \
+                 was it restored from a backup?",
+                committed.size, cosigned.checkpoint.size
+            ))),
+            _ => Ok(newest),
+        }
     }
 
     /// The committed records that are not archived, and nothing else in the staging folder.

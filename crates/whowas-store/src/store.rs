@@ -220,7 +220,7 @@ impl Store {
 }
 
 /// Takes the data folder for this process, at once or not at all.
-fn lock(root: &FsPath) -> Result<File, StoreError> {
+pub(crate) fn lock(root: &FsPath) -> Result<File, StoreError> {
     let path = root.join("lock");
     let mut options = File::options();
     let opened = options.read(true).write(true).create(true).truncate(false).open(&path);
@@ -247,7 +247,7 @@ fn create_private(path: &FsPath) -> Result<(), StoreError> {
 }
 
 /// A secret is never on disk in a file that others can read.
-fn write_secret(path: &FsPath, text: &str) -> Result<(), StoreError> {
+pub(crate) fn write_secret(path: &FsPath, text: &str) -> Result<(), StoreError> {
     create_private(path)?;
     let mut file = File::create(path).map_err(|e| StoreError::file(path, e))?;
     let written = file.write_all(format!("{text}\n").as_bytes()).and_then(|()| file.sync_all());

@@ -14,13 +14,19 @@ use arrow::array::RecordBatch;
 use object_store::{ObjectStore, path::Path};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use whowas_event::{EnvironmentName, admit::CLEAR_BYTES_MAX};
-use whowas_tlog::{checkpoint::Checkpoint, note::SigningKey, tile::TileId};
+use whowas_tlog::{
+    checkpoint::Checkpoint,
+    note::{SigningKey, VerifyingKey},
+    tile::TileId,
+};
 
 use crate::{
     Clock, StoreError,
     archive::{Archive, ArchiveFile},
     control::{Commit, Control},
+    cosigned::Newest,
     directory::Directory,
+    entries::EntryCache,
     objects::Objects,
     sequence::{Batch, Receipt, Sequenced, Sequencer},
     staging::{self, Span},
@@ -76,26 +82,36 @@ pub(crate) struct Shared {
     pub(crate) name: EnvironmentName,
     pub(crate) origin: String,
     pub(crate) objects: Objects,
+    pub(crate) entries: EntryCache,
+    pub(crate) cosigned: Newest,
     /// Replaced as a whole; the lock is held for the time of a pointer copy.
     snapshot: RwLock<Arc<Snapshot>>,
     /// Why the trail stopped, if it did.
     poison: Mutex<Option<String>>,
     /// Wakes the archiver after a commit, and the writer after an archive step.
-    committed: Notify,
-    archived: Notify,
+    pub(crate) committed: Notify,
+    pub(crate) archived: Notify,
     commits: AtomicU64,
     /// Somebody waits for an empty tail.
-    is_settling: AtomicBool,
+    pub(crate) is_settling: AtomicBool,
     /// The writer has ended, and the archiver shall.
     is_closing: AtomicBool,
 }
 
 impl Shared {
-    pub(crate) fn new(name: EnvironmentName, origin: String, objects: Objects, snapshot: Snapshot) -> Self {
+    pub(crate) fn new(
+        name: EnvironmentName,
+        origin: String,
+        objects: Objects,
+        snapshot: Snapshot,
+        cosigned: Newest,
+    ) -> Self {
         Self {
             name,
             origin,
             objects,
+            entries: EntryCache::default(),
+            cosigned,
             snapshot: RwLock::new(Arc::new(snapshot)),
             poison: Mutex::new(None),
             committed: Notify::new(),
@@ -119,7 +135,7 @@ impl Shared {
         old
     }
 
-    fn poison(&self, error: &StoreError) {
+    pub(crate) fn poison(&self, error: &StoreError) {
         let mut reason = self.poison.lock().unwrap_or_else(PoisonError::into_inner);
         if reason.is_none() {
             tracing::error!(environment = %self.name, %error, "the trail has stopped accepting records");
@@ -143,7 +159,8 @@ struct Submission {
 /// One open trail.
 #[derive(Debug)]
 pub struct Trail {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) key: VerifyingKey,
     pool: Arc<Semaphore>,
     submissions: Mutex<Option<mpsc::UnboundedSender<Submission>>>,
     tasks: tokio::sync::Mutex<Option<(tokio::task::JoinHandle<()>, tokio::task::JoinHandle<Archive>)>>,
@@ -169,6 +186,7 @@ impl Trail {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
+        let key = signer.verifying_key().clone();
         let writer = Writer {
             shared: shared.clone(),
             sequencer: Some(Box::new(sequencer)),
@@ -180,6 +198,7 @@ impl Trail {
         let archiving = tokio::spawn(archive_in_background(shared.clone(), archive, clock.clone()));
         Self {
             shared,
+            key,
             pool: Arc::new(Semaphore::new(POOL_RECORDS_MAX as usize)),
             submissions: Mutex::new(Some(sender)),
             tasks: tokio::sync::Mutex::new(Some((writing, archiving))),
@@ -205,11 +224,6 @@ impl Trail {
     /// The store and the prefix under which the archive's files lie.
     pub fn archive_location(&self) -> (Arc<dyn ObjectStore>, Path) {
         (self.shared.objects.store.clone(), self.shared.objects.path("archive"))
-    }
-
-    /// An object of the public log (`checkpoint`, `tile/…`), if there is one.
-    pub async fn public_object(&self, below: &str) -> Result<Option<bytes::Bytes>, StoreError> {
-        self.shared.objects.get(below).await
     }
 
     /// Why the trail accepts no records, if it does not.
@@ -275,22 +289,7 @@ impl Trail {
         }
         Ok(())
     }
-
-    /// Moves the whole tail to the archive now. For tests and benchmarks that want a settled trail.
-    pub async fn settle(&self) {
-        self.shared.is_settling.store(true, Ordering::Relaxed);
-        while !self.shared.snapshot().tail.is_empty() && self.poisoned().is_none() {
-            let archived = self.shared.archived.notified();
-            self.shared.committed.notify_one();
-            // A notification between the look and the wait is caught by the time-out.
-            let _ = tokio::time::timeout(SETTLE_POLL, archived).await;
-        }
-        self.shared.is_settling.store(false, Ordering::Relaxed);
-    }
 }
-
-/// How often [`Trail::settle`] looks again.
-const SETTLE_POLL: Duration = Duration::from_millis(100);
 
 struct Writer {
     shared: Arc<Shared>,

@@ -4,7 +4,13 @@
 
 #[path = "it/control.rs"]
 mod control;
+#[path = "it/entries.rs"]
+mod entries;
+#[path = "it/flips.rs"]
+mod flips;
 #[path = "it/trail.rs"]
 mod trail;
+#[path = "it/witness.rs"]
+mod witness;
 #[path = "it/world.rs"]
 mod world;

@@ -21,7 +21,7 @@ pub use bundle::{BundleError, ENTRY_BYTES_MAX, decode_entries, encode_entries};
 pub use check::check_tiles;
 pub use id::{TileId, TilePathError, tiles_of_size};
 pub(crate) use node::NodeReader;
-pub use node::root_at;
+pub use node::{peaks_at, root_at};
 
 use crate::hash::{HASH_BYTES, Hash};
 

@@ -54,10 +54,19 @@ pub(crate) enum Command {
     Users(Users),
     /// Write the answer to a question into a file, without a row limit
     Export(Export),
-    /// Check a data folder from its records: leaves, tiles, root, checkpoint
+    /// Check a data folder from its records, or offline a proof, a bundle or a copy of a log
     Verify(Verify),
+    /// Write the proof that one record is in its trail
+    Proof(Proof),
+    /// Copy a trail's public log as C2SP files: checkpoint, key, tiles, entries
+    Mirror(Mirror),
+    /// The key that signs a trail's checkpoints
+    #[command(subcommand)]
+    Key(Key),
     /// Check one environment from its records
     Fsck(Fsck),
+    /// Run a C2SP witness for other people's trails
+    Witness(Witness),
     /// Read-only SQL over the tables `logins`, `users`, `access`, `coverage` and `records`
     Sql(Sql),
     /// Tokens for the API
@@ -185,6 +194,9 @@ pub(crate) struct Export {
     /// The file to write; - for standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    /// Write a zip with the answer, its leaves and the signed checkpoint, for `verify` without the trail
+    #[arg(long)]
+    pub(crate) evidence: bool,
     #[command(flatten)]
     pub(crate) question: Question,
 }
@@ -219,8 +231,54 @@ pub(crate) enum Users {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// A data folder that no process is using
+    /// A data folder that no process is using, a .tlog-proof file, a bundle of `export --evidence`, or a
+    /// folder with a copy of a log
     pub(crate) path: PathBuf,
+    /// Whom you trust: a C2SP policy file with logs, witnesses and a quorum
+    #[arg(long, value_name = "FILE", conflicts_with = "vkey")]
+    pub(crate) policy: Option<PathBuf>,
+    /// The log's public key, or a file that holds it, from a place you trust
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) vkey: Option<String>,
+    /// A checkpoint of the same log that you kept: what you verify must contain it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Proof {
+    /// PROJECT/ENVIRONMENT
+    #[arg(long, value_name = "P/E")]
+    pub(crate) environment: EnvironmentName,
+    /// The record's position, as search and export show it
+    #[arg(long)]
+    pub(crate) position: u64,
+    /// The file to write; standard output if absent or -
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Personal fields that go along: all, none, or names such as user.name,src_endpoint.ip
+    #[arg(long, default_value = "all", value_name = "FIELDS")]
+    pub(crate) disclose: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Mirror {
+    /// PROJECT/ENVIRONMENT
+    #[arg(long, value_name = "P/E")]
+    pub(crate) environment: EnvironmentName,
+    /// The folder to write; what it has already is kept
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Print the public key (vkey): give it to whoever is to verify
+    Show {
+        /// PROJECT/ENVIRONMENT
+        #[arg(long, value_name = "P/E")]
+        environment: EnvironmentName,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -228,6 +286,31 @@ pub(crate) struct Fsck {
     /// PROJECT/ENVIRONMENT
     #[arg(long, value_name = "P/E")]
     pub(crate) environment: EnvironmentName,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Witness {
+    /// Where key and memory lie; one folder, one witness
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) state: PathBuf,
+    /// The witness's name, such as witness.example/w1; creates it, with a new key, if there is none
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The address to listen on; any but a loopback address needs TLS
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8788")]
+    pub(crate) listen: String,
+    /// The logs to watch: the log lines of a C2SP policy file
+    #[arg(long, value_name = "FILE", conflicts_with = "vkey")]
+    pub(crate) policy: Option<PathBuf>,
+    /// The one log to watch: its public key, or a file that holds it
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) vkey: Option<String>,
+    /// Certificate chain, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

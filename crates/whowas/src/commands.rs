@@ -4,16 +4,21 @@ mod access;
 mod export;
 mod formats;
 mod import;
+mod key;
 mod manual;
+mod mirror;
 mod normalize;
+mod proof;
 mod rejected;
 mod search;
 mod serve;
 mod sessions;
 mod sql;
 mod token;
+mod trust;
 mod users;
 mod verify;
+mod witness;
 
 use crate::{
     cli::{Cli, Command},
@@ -33,7 +38,11 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Users(args) => users::run(&global, args).await,
         Command::Export(args) => export::run(&global, args).await,
         Command::Verify(args) => verify::run(&global, args).await,
+        Command::Proof(args) => proof::run(&global, args).await,
+        Command::Mirror(args) => mirror::run(&global, args).await,
+        Command::Key(args) => key::run(&global, args).await,
         Command::Fsck(args) => verify::fsck(&global, args).await,
+        Command::Witness(args) => witness::run(args).await,
         Command::Sql(args) => sql::run(&global, args).await,
         Command::Token(args) => token::run(&global, args).await,
         Command::Rejected(args) => rejected::run(&global, args).await,

@@ -37,6 +37,19 @@ pub(crate) struct Settings {
     /// How sessions are paired, by format.
     #[serde(default)]
     pub(crate) sessions: BTreeMap<String, FormatSettings>,
+    /// Witnesses that are to cosign checkpoints while the server runs.
+    #[serde(default)]
+    pub(crate) witness: Vec<WitnessSetting>,
+}
+
+/// One `[[witness]]`.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WitnessSetting {
+    /// Its submission prefix, such as `https://witness.example/`.
+    pub(crate) url: String,
+    /// Its public key, a vkey.
+    pub(crate) vkey: String,
 }
 
 /// The clock of the machine.

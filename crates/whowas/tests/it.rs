@@ -18,6 +18,8 @@ mod input;
 mod kill;
 #[path = "it/logs.rs"]
 mod logs;
+#[path = "it/offline.rs"]
+mod offline;
 #[path = "it/script.rs"]
 mod script;
 #[path = "it/sessions.rs"]

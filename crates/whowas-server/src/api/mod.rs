@@ -6,6 +6,7 @@ pub(crate) mod imports;
 pub(crate) mod log;
 pub(crate) mod logins;
 pub(crate) mod params;
+pub(crate) mod proof;
 pub(crate) mod records;
 pub(crate) mod tokens;
 pub(crate) mod users;

@@ -18,6 +18,7 @@ async fn every_door_asks_for_its_scope() {
     let elsewhere = world.token(Scope::Admin, Some("contoso/test")).await;
     let wrong = format!("whowas_{}", "A".repeat(43));
     let (records, imports) = (api("records"), api("imports"));
+    let proof = api("records/0/proof");
     let (logins, users, export) = (api("logins"), api("users"), api("export?as=csv"));
     // Statuses for: nobody, a wrong token, ingest, read, admin, admin of another environment.
     let doors = [
@@ -36,6 +37,9 @@ async fn every_door_asks_for_its_scope() {
         ("GET", "/api/openapi.json", [200; 6]),
         ("GET", "/trails/contoso/production/checkpoint", [200; 6]),
         ("GET", "/trails/contoso/nowhere/checkpoint", [404; 6]),
+        ("GET", "/trails/contoso/production/vkey", [200; 6]),
+        ("GET", "/trails/contoso/production/tile/entries/000.p/1", [401, 401, 403, 200, 200, 403]),
+        ("GET", proof.as_str(), [401, 401, 403, 200, 200, 403]),
     ];
     for (method, path, statuses) in doors {
         let tokens = [None, Some(&wrong), Some(&ingest), Some(&read), Some(&admin), Some(&elsewhere)];

@@ -140,9 +140,7 @@ async fn the_public_log_is_open_and_matches() {
         assert_eq!((response.status, response.body.len()), (200, bytes), "{path}");
         assert!(response.header("cache-control").unwrap().contains("immutable"));
     }
-    for bad in
-        ["entries/000", "0/0", "0/../../checkpoint", "0/%2e%2e/%2e%2e/%2e%2e/keys", "9/000", "x", "0/002"]
-    {
+    for bad in ["0/0", "0/../../checkpoint", "0/%2e%2e/%2e%2e/%2e%2e/keys", "9/000", "x", "0/002"] {
         assert_eq!(tile(bad).send().await.status, 404, "{bad}");
     }
     world.end().await;

@@ -29,6 +29,17 @@ impl Clock for TestClock {
     }
 }
 
+impl TestClock {
+    /// A clock that stands at [`NOW`].
+    pub(crate) fn at_noon() -> Self {
+        Self(AtomicI64::new(Time::parse_rfc3339(NOW).unwrap().as_ms()))
+    }
+
+    pub(crate) fn set_back(&self, ms: i64) {
+        self.0.fetch_sub(ms, Ordering::SeqCst);
+    }
+}
+
 /// Noon of a Tuesday.
 pub(crate) const NOW: &str = "2026-11-24T12:00:00Z";
 
@@ -49,7 +60,7 @@ impl World {
 
     pub(crate) async fn with_limits(limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(TestClock(AtomicI64::new(Time::parse_rfc3339(NOW).unwrap().as_ms())));
+        let clock = Arc::new(TestClock::at_noon());
         let store = Arc::new(Store::open(folder.path(), true, clock.clone()).await.unwrap());
         store.create_trail(&environment()).await.unwrap();
         let options = Options { listen: "127.0.0.1:0".parse().unwrap(), tls: None, limits };

@@ -22,6 +22,29 @@ pub fn root_at(past_size: u64, size: u64, source: &mut impl TileSource) -> Resul
     NodeReader::new(size, source).subtree(0, past_size)
 }
 
+/// The roots of the complete subtrees that the log consisted of at `past_size`, largest first: what
+/// [`crate::tree::Frontier::from_peaks`] takes. Whoever appends all later leaves to them gets the root of
+/// today, or the peaks were wrong.
+///
+/// # Errors
+/// A tile cannot be read or has the wrong length.
+///
+/// # Panics
+/// `past_size` is larger than `size`.
+pub fn peaks_at(past_size: u64, size: u64, source: &mut impl TileSource) -> Result<Vec<Hash>, TileError> {
+    let mut tree = NodeReader::new(size, source);
+    let mut start = 0;
+    let heights = (0..u64::BITS).rev().filter(|height| (past_size >> height) & 1 == 1);
+    heights
+        .map(|height| {
+            let end = start + (1 << height);
+            let peak = tree.subtree(start, end);
+            start = end;
+            peak
+        })
+        .collect()
+}
+
 /// Subtree hashes of a tree of one size; each tile is read once.
 pub(crate) struct NodeReader<'s, S> {
     size: u64,
@@ -67,5 +90,30 @@ impl<'s, S: TileSource> NodeReader<'s, S> {
         let (nodes, _) = nodes.split_at_mut(span);
         nodes.copy_from_slice(hashes);
         Ok(fold_in_place(nodes).expect("a span is at least one hash"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::golden::{self, MemoryTiles};
+    use crate::tree::Frontier;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// Peaks of any earlier size, and every leaf after it, give today's root.
+        #[test]
+        fn peaks_and_the_later_leaves_are_the_tree(size in 1usize..1500, past: prop::sample::Index) {
+            let leaves = golden::leaves(size);
+            let past = past.index(size + 1);
+            let mut tiles = MemoryTiles::of_size(size);
+            let peaks = peaks_at(past as u64, size as u64, &mut tiles).unwrap();
+            let mut frontier = Frontier::from_peaks(past as u64, peaks).unwrap();
+            leaves.iter().skip(past).for_each(|leaf| frontier.append(*leaf));
+            prop_assert_eq!(frontier.root(), root_at(size as u64, size as u64, &mut tiles).unwrap());
+        }
     }
 }

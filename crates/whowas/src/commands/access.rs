@@ -8,6 +8,11 @@ use whowas_store::{Receipt, Store, Trail, control::Token};
 
 use crate::failure::Failure;
 
+/// Who uses the command line, as far as the system says.
+pub(crate) fn user() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "command line".to_owned())
+}
+
 /// Records that `action` was done here. `body` stands in clear in the leaf; `personal` may name people.
 pub(crate) async fn record(
     trail: &Trail,
@@ -20,7 +25,7 @@ pub(crate) async fn record(
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut event =
         Event { kind: Kind::Access, occurred_at: now, status: Status::Success, ..Event::default() };
-    event.user.name = Some(std::env::var("USER").unwrap_or_else(|_| "command line".to_owned()));
+    event.user.name = Some(user());
     let (process, count) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     event.native_id = NativeId::Derived(format!("{action}:{}:{process}:{count}", now.as_ms()));
     if let Value::Object(members) = &mut body {

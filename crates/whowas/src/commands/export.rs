@@ -1,5 +1,7 @@
 //! `whowas export`: the whole answer into a file.
 
+mod evidence;
+
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
@@ -13,7 +15,7 @@ use whowas_export::ExportFormat;
 use whowas_query::{Engine, WINDOW_DAYS_DEFAULT};
 use whowas_store::Clock;
 
-use super::search::{record_access, request};
+use super::search::{filter_text, record_access, request};
 use crate::{
     cli::{Export, Global},
     config,
@@ -33,6 +35,16 @@ pub(crate) async fn run(global: &Global, args: Export) -> Result<u8, Failure> {
     let from = *request.from.get_or_insert_with(|| to.saturating_add_ms(-WINDOW_DAYS_DEFAULT * 86_400_000));
     let store = config::open(global, false).await?;
     let trail = store.trail(&args.question.environment).await?;
+    if args.evidence {
+        if args.out == Path::new("-") {
+            return Err(Failure::not_understood("--evidence makes a zip file: name one with --out"));
+        }
+        let filter = filter_text(&args.question);
+        let asked = (&request, filter.as_str());
+        let code = evidence::write(global, &args, &trail, asked, (from, to, now), format).await?;
+        store.close().await?;
+        return Ok(code);
+    }
     let tree_size = trail.snapshot().size;
     let rows = Engine::new()?.stream_logins(&trail, &request, now).await?;
     let mut rows = std::pin::pin!(rows);

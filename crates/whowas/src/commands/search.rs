@@ -71,7 +71,7 @@ pub(crate) fn request(question: &Question, now: Time, zone: &TimeZone) -> Result
 }
 
 /// The words of the command line as one filter: what the shell unquoted is quoted again.
-fn filter_text(question: &Question) -> String {
+pub(crate) fn filter_text(question: &Question) -> String {
     let quote = |word: &String| match word.split_once(':') {
         Some((key, value)) if value.contains(' ') && !value.contains('"') => format!("{key}:\"{value}\""),
         _ => word.clone(),

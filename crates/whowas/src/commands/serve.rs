@@ -10,12 +10,12 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 use whowas_collect::{Delivery, ImportOptions, import_file};
 use whowas_event::{EnvironmentName, Time, admit::RawData};
-use whowas_server::{Limits, Options, ServeError, Server, TlsFiles};
+use whowas_server::{Limits, Options, ServeError, Server, TlsFiles, WitnessAddress};
 use whowas_store::{Store, Trail};
 
 use crate::{
     cli::{Global, Serve},
-    config::{self, Settings},
+    config::{self, Settings, WitnessSetting},
     demo::{self, World},
     failure::{DONE, Failure},
     output,
@@ -28,11 +28,13 @@ const DEMO_SEED: u64 = 2012;
 
 pub(crate) async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
     let options = options(global, &args)?;
+    let witnesses = witnesses(global)?;
     let store = Arc::new(config::open(global, true).await?);
     if args.demo {
         create_demo(global, &store).await?;
     }
     let server = Server::bind(store.clone(), options).await.map_err(failure)?;
+    let server = server.with_witnesses(witnesses).await.map_err(failure)?;
     let (url, link) = (server.url(), server.sign_in_link().await?);
     if global.json {
         output::json_line(&json!({"console": url, "sign_in": link}))?;
@@ -49,11 +51,7 @@ pub(crate) async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
 fn options(global: &Global, args: &Serve) -> Result<Options, Failure> {
     let settings = Settings::load(global)?;
     let listen = args.listen.clone().or(settings.listen).unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
-    let listen: SocketAddr = listen.parse().map_err(|_| {
-        Failure::not_understood(format!(
-            "--listen {listen}: write an address and a port, such as {DEFAULT_LISTEN}"
-        ))
-    })?;
+    let listen = address(&listen)?;
     let tls = match (args.tls_cert.clone().or(settings.tls_cert), args.tls_key.clone().or(settings.tls_key)) {
         (Some(cert), Some(key)) => Some(TlsFiles { certificate: cert, key }),
         (None, None) => None,
@@ -62,17 +60,36 @@ fn options(global: &Global, args: &Serve) -> Result<Options, Failure> {
     Ok(Options { listen, tls, limits: Limits::default() })
 }
 
-fn failure(error: ServeError) -> Failure {
+pub(super) fn address(listen: &str) -> Result<SocketAddr, Failure> {
+    listen.parse().map_err(|_| {
+        Failure::not_understood(format!(
+            "--listen {listen}: write an address and a port, such as {DEFAULT_LISTEN}"
+        ))
+    })
+}
+
+fn witnesses(global: &Global) -> Result<Vec<WitnessAddress>, Failure> {
+    let settings = Settings::load(global)?.witness;
+    let address = |one: WitnessSetting| match one.vkey.parse() {
+        Ok(key) => Ok(WitnessAddress { url: one.url, key }),
+        Err(error) => Err(Failure::not_understood(format!("witness {}: vkey: {error}", one.url))),
+    };
+    settings.into_iter().map(address).collect()
+}
+
+pub(super) fn failure(error: ServeError) -> Failure {
     match error {
         ServeError::Store(error) => error.into(),
         ServeError::Query(error) => error.into(),
-        ServeError::TlsRequired(_) | ServeError::Tls(_) => Failure::not_understood(error.to_string()),
+        ServeError::TlsRequired(_) | ServeError::Tls(_) | ServeError::Witness(..) => {
+            Failure::not_understood(error.to_string())
+        }
         ServeError::Listen(..) => Failure::failed(error.to_string()),
     }
 }
 
 /// Ends at SIGINT (Ctrl-C) and at SIGTERM, which service managers send.
-async fn until_stopped() {
+pub(super) async fn until_stopped() {
     use tokio::signal::unix::{SignalKind, signal};
     let interrupt = tokio::signal::ctrl_c();
     match signal(SignalKind::terminate()) {

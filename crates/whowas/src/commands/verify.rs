@@ -1,8 +1,19 @@
-//! `whowas verify` and `whowas fsck`: re-derive everything from the records.
+//! `whowas verify` and `whowas fsck`: re-derive everything, and trust nobody but whom the user names.
+
+mod offline;
+
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use serde_json::json;
+use whowas_export::evidence::{Finding, bundle::ZIP_MAGIC, copy, record::PROOF_MAGIC};
 use whowas_store::{Store, audit::Audit, control::Environment};
+use whowas_tlog::{note::Note, policy::Policy};
 
+use super::trust;
 use crate::{
     cli::{Fsck, Global, Verify},
     config,
@@ -11,18 +22,63 @@ use crate::{
 };
 
 pub(crate) async fn run(global: &Global, args: Verify) -> Result<u8, Failure> {
-    if !args.path.join("control.db").is_file() && global.control.is_none() {
+    let pinned = args.checkpoint.as_deref().map(pinned).transpose()?;
+    let (file, vkey) = (args.policy.as_deref(), args.vkey.as_deref());
+    if args.path.is_file() {
+        let (path, pinned) = (&args.path, pinned.as_ref());
+        if has_magic(path, PROOF_MAGIC)? {
+            return offline::proof(global, path, &trust::required(file, vkey)?, pinned);
+        }
+        if has_magic(path, ZIP_MAGIC)? {
+            return offline::bundle(global, path, &trust::required(file, vkey)?, pinned);
+        }
+        let shown = path.display();
         return Err(Failure::not_understood(format!(
-            "{}: this is no data folder (it has no control.db)",
-            args.path.display()
+            "{shown}: this is no .tlog-proof file and no evidence bundle"
         )));
     }
-    let global = Global { data: Some(args.path.display().to_string()), ..global.clone() };
+    let is_data = args.path.join("control.db").is_file() || global.control.is_some();
+    if is_data {
+        let policy = trust::policy(file, vkey)?;
+        let trust = Trust { policy: policy.as_ref(), pinned: pinned.as_ref() };
+        return data_folder(global, args.path, &trust).await;
+    }
+    if args.path.join("checkpoint").is_file() {
+        return offline::folder(global, &args.path, &trust::required(file, vkey)?, pinned.as_ref()).await;
+    }
+    Err(Failure::not_understood(format!(
+        "{}: this is no data folder (it has no control.db), no copy of a log (it has no checkpoint) and no proof",
+        args.path.display()
+    )))
+}
+
+/// Whom the user trusts beside the data folder's own key, and what they remember.
+struct Trust<'a> {
+    policy: Option<&'a Policy>,
+    pinned: Option<&'a Note>,
+}
+
+/// A checkpoint that the user kept. Who signed it is for the policy to say.
+fn pinned(path: &Path) -> Result<Note, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|e| Failure::file(path, &e))?;
+    let wrong = |e| Failure::not_understood(format!("{}: this is no checkpoint: {e}", path.display()));
+    Note::parse(&text).map_err(wrong)
+}
+
+fn has_magic(path: &Path, magic: &[u8]) -> Result<bool, Failure> {
+    let mut start = Vec::new();
+    let opened = File::open(path).and_then(|file| file.take(magic.len() as u64).read_to_end(&mut start));
+    opened.map_err(|e| Failure::file(path, &e))?;
+    Ok(start == magic)
+}
+
+async fn data_folder(global: &Global, path: PathBuf, trust: &Trust<'_>) -> Result<u8, Failure> {
+    let global = Global { data: Some(path.display().to_string()), ..global.clone() };
     let store = config::open(&global, false).await?;
     let environments = store.control().environments().await?;
     let mut code = DONE;
     for environment in environments {
-        code = code.max(check(&global, &store, &environment).await?);
+        code = code.max(check(&global, &store, &environment, trust).await?);
     }
     Ok(code)
 }
@@ -32,35 +88,63 @@ pub(crate) async fn fsck(global: &Global, args: Fsck) -> Result<u8, Failure> {
     let environment = store.control().environment(&args.environment).await?;
     let environment = environment
         .ok_or_else(|| Failure::not_understood(format!("there is no environment {}", args.environment)))?;
-    check(global, &store, &environment).await
+    check(global, &store, &environment, &Trust { policy: None, pinned: None }).await
 }
 
-async fn check(global: &Global, store: &Store, environment: &Environment) -> Result<u8, Failure> {
+async fn check(
+    global: &Global,
+    store: &Store,
+    environment: &Environment,
+    trust: &Trust<'_>,
+) -> Result<u8, Failure> {
     let audit = store.audit(environment).await?;
-    let key = store.verifying_key(environment)?.to_string();
-    let code = if audit.findings.is_empty() { DONE } else { BROKEN };
+    let key = store.verifying_key(environment)?;
+    let vkey = key.to_string();
+    let mut findings: Vec<Finding> = audit.findings.iter().map(finding).collect();
+    if trust.policy.is_some() || trust.pinned.is_some() {
+        let name = &environment.name;
+        let folder = store.root().join("trails").join(name.project()).join(name.environment());
+        let own = Policy::of_log(key);
+        // A folder may hold several trails; a kept checkpoint is of one.
+        let of_this = |note: &&Note| note.text().split('\n').next() == Some(environment.origin.as_str());
+        let pinned = trust.pinned.filter(of_this);
+        findings.extend(copy::verify_checkpoint(&folder, trust.policy.unwrap_or(&own), pinned).findings);
+    }
+    let code = if findings.is_empty() { DONE } else { BROKEN };
     if global.json {
         output::json_line(&json!({
-            "environment": environment.name, "origin": environment.origin, "vkey": key,
+            "environment": environment.name, "origin": environment.origin, "vkey": vkey,
             "verified": code == DONE, "size": audit.size, "root": audit.root, "leaves": audit.leaves,
-            "findings": audit.findings,
+            "findings": findings,
         }))?;
     } else {
-        print(environment, &key, &audit)?;
+        print(environment, &vkey, &audit, &findings, trust)?;
     }
     Ok(code)
 }
 
-fn print(environment: &Environment, key: &str, audit: &Audit) -> Result<(), Failure> {
+fn finding(found: &whowas_store::audit::Finding) -> Finding {
+    Finding { place: found.place.clone(), reason: found.reason.clone() }
+}
+
+fn print(
+    environment: &Environment,
+    key: &str,
+    audit: &Audit,
+    findings: &[Finding],
+    trust: &Trust<'_>,
+) -> Result<(), Failure> {
     output::line(format_args!("{} ({key})", environment.name))?;
-    if audit.findings.is_empty() {
+    if findings.is_empty() {
         output::line(format_args!("  verified: {} records, root {}", audit.leaves, audit.root))?;
-        output::line("  re-derived: every leaf, every tile, the root; checked: the checkpoint's signature")?;
-        output::line("  not checked: whether a newer state of this trail exists elsewhere")?;
+        output::line(format_args!(
+            "  re-derived: every leaf, every tile, the root; checked: the checkpoint's signature"
+        ))?;
+        if trust.pinned.is_none() {
+            output::line(format_args!(
+                "  not checked: whether a newer state of this trail exists elsewhere"
+            ))?;
+        }
     }
-    for finding in &audit.findings {
-        let (place, reason) = (output::printable(&finding.place), output::printable(&finding.reason));
-        output::line(format_args!("  BROKEN {place}: {reason}"))?;
-    }
-    Ok(())
+    offline::print_findings(findings)
 }

@@ -103,12 +103,12 @@ try {
   step = "7 rows";
   const heads = await page.locator("#grid thead th").allInnerTexts();
   assert.deepEqual(heads.map((head) => head.trim()), [
-    "User ID", "Name", "E-mail", "Start", "End", "Status", "IP address", "Client", "Service",
+    "User ID", "Name", "E-mail", "Start", "End", "Status", "IP address", "Client", "Service", "Proof",
   ]);
   const rows = await cells(page);
   assert.equal(rows.length, PAGE_ROWS);
   const service = "Dynamics 365 Finance and Operations";
-  assert.deepEqual(rows.slice(0, 4), [
+  assert.deepEqual(rows.slice(0, 4).map((row) => row.slice(0, -1)), [
     ["a9b8c7d6-e5f4-4321-9876-fedcba987604", "", "", "2026-11-12 23:59:59", "", "success", "203.0.113.99",
       "Chrome 130", service],
     ["e2f4a6c8-1d3b-4a5c-8e7f-90a1b2c3d403", "Yuki Marchetti", "yuki.marchetti@contoso.example",
@@ -118,6 +118,12 @@ try {
     ["1b9d7e42-8c35-4f0a-b6e7-5a2c9f4d1b02", "Tobias Lindqvist", "tobias.lindqvist@contoso.example",
       "2026-11-08 21:40:10", "2026-11-08 22:10:45", "success", "198.51.100.7", "Firefox 131", service],
   ]);
+  assert.ok(rows.every((row) => /^\d+$/.test(row.at(-1))), "every row leads to its proof");
+  const proving = page.waitForEvent("download");
+  await page.locator("#grid tbody tr").first().getByRole("link", { name: rows[0].at(-1), exact: true }).click();
+  const proof = await proving;
+  assert.equal(proof.suggestedFilename(), `contoso-production-${rows[0].at(-1)}.tlog-proof`);
+  assert.ok(readFileSync(await proof.path(), "utf8").startsWith("c2sp.org/tlog-proof@v1\nextra "));
   await shot("7-rows");
   const seen = new Set();
   const remember = async () => {

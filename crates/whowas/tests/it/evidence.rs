@@ -31,7 +31,7 @@ fn an_untouched_folder_verifies() {
     let [fsck] = world.json(&format!("fsck --environment {P_E}")).try_into().unwrap();
     assert_eq!(fsck, report);
     world.run("fsck --environment contoso/nowhere").exits(2).says("there is no environment contoso/nowhere");
-    world.run("verify .").exits(2).says("this is no data folder (it has no control.db)");
+    world.run("verify .").exits(2).says("this is no data folder (it has no control.db), no copy of a log");
 }
 
 #[test]

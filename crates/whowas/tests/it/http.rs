@@ -38,6 +38,13 @@ impl Client {
         self.answer()
     }
 
+    /// Asks for something.
+    pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        self.answer()
+    }
+
     fn answer(&mut self) -> io::Result<Answer> {
         let broken = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let status = self.line()?.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(broken)?;

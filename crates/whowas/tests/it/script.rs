@@ -112,7 +112,19 @@ impl World {
 
     /// The same, started in another way.
     pub(crate) fn serve_by(&self, start: impl FnOnce(&mut Command) -> &mut Command) -> Serving {
-        let mut child = start(&mut self.command("serve --listen 127.0.0.1:0")).spawn().unwrap();
+        let labels = ["console: http://", "sign in once, within 15 minutes: "];
+        Self::start(start(&mut self.command("serve --listen 127.0.0.1:0")), labels)
+    }
+
+    /// A witness, when it is ready to answer; its key is where a server has its link.
+    pub(crate) fn witness(&self, options: &str) -> Serving {
+        let mut command = self.command(&format!("witness --listen 127.0.0.1:0 {options}"));
+        Self::start(command.stderr(Stdio::inherit()), ["witness: http://", "vkey: "])
+    }
+
+    /// Starts what answers until it is dropped, and reads the two lines that it prints first.
+    fn start(command: &mut Command, labels: [&str; 2]) -> Serving {
+        let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut after = |label: &str| {
             let mut line = String::new();
@@ -120,8 +132,7 @@ impl World {
             let text = line.trim_end().strip_prefix(label);
             text.unwrap_or_else(|| panic!("the server printed {line:?} instead of {label:?}")).to_owned()
         };
-        let address = after("console: http://");
-        let link = after("sign in once, within 15 minutes: ");
+        let [address, link] = labels.map(&mut after);
         Serving { child, _stdout: stdout, address, link }
     }
 
@@ -176,6 +187,11 @@ impl Run {
     pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self}");
         self
+    }
+
+    /// What the command exited with.
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.code
     }
 
     /// Asserts on what stands on standard error.
@@ -263,7 +279,7 @@ pub(crate) struct Serving {
     _stdout: BufReader<ChildStdout>,
     /// Host and port.
     pub(crate) address: String,
-    /// Signs the administrator in, once.
+    /// Signs the administrator in, once; of a witness, its key.
     pub(crate) link: String,
 }
 
