@@ -74,7 +74,7 @@ fn json_entries() {
         [
             "2026-11-24T06:00:00.000Z account_switch success root erp su[77] c1",
             "2026-11-24T06:00:01.000Z logon failure eve - c2",
-            "line 3: `__REALTIME_TIMESTAMP`: `soon` is no count of microseconds since 1970",
+            "line 3, column 1: `__REALTIME_TIMESTAMP`: `soon` is no count of microseconds since 1970",
         ]
     );
     assert_eq!(words.len(), 4);

@@ -224,10 +224,13 @@ fn what_is_wrong_is_named() {
         LOGON,
     );
     for (record, want) in [
-        (logon, "line 1: the time of the event is `yesterday`: not an RFC 3339 time"),
-        (json!({"a": 1}), "line 1: no Windows event: `EventID` is missing"),
-        (json!({"EventID": 1.5}), "line 1: `EventID` is `1.5`"),
-        (json!({"EventID": 4624, "Channel": "Security"}), "line 1: the time of the event is missing"),
+        (logon, "line 1, column 1: the time of the event is `yesterday`: not an RFC 3339 time"),
+        (json!({"a": 1}), "line 1, column 1: no Windows event: `EventID` is missing"),
+        (json!({"EventID": 1.5}), "line 1, column 1: `EventID` is `1.5`"),
+        (
+            json!({"EventID": 4624, "Channel": "Security"}),
+            "line 1, column 1: the time of the event is missing",
+        ),
         (json!({"EventID": 7, "SourceName": "x"}), "set aside: x 7"),
     ] {
         assert_eq!(read(&WindowsEvents, &record.to_string()).others, [want], "{record}");

@@ -81,7 +81,9 @@ fn damage_costs_the_event_it_is_in() {
         (one.replace(">4624<", ">many<"), vec!["line 1: `EventID` is `many`"]),
         (
             one.replace("2026-11-20T", "2026-13-20T"),
-            vec!["line 1: `2026-13-20T08:15:30.1234567Z`: there is no month 13"],
+            vec![
+                "line 1: `2026-13-20T08:15:30.1234567Z`: there is no month 13; correct it and import the file once more",
+            ],
         ),
         (one.replace("SystemTime", "Time"), vec!["line 1: the time of the event is missing"]),
         (format!("{one}<Event>no system</Event>"), vec!["7", "line 1: the event has no <System> element"]),
