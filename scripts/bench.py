@@ -10,8 +10,15 @@ Standard library only; everything runs on loopback and below a temporary folder.
 """
 import argparse, http.client, json, os, re, shutil, sqlite3, statistics, subprocess, sys, tempfile, threading, time
 from collections import Counter
+from datetime import date, timedelta
 
 ENV = "bench/production"
+WORD = "fedor"
+ANY_TEXT = " OR ".join(f"{column} LIKE '%{WORD}%'" for column in ("name", "full", "email", "uid", "ip", "app", "ua", "session", "id"))
+
+
+def shift_days(day, days):
+    return (date.fromisoformat(day) + timedelta(days=days)).isoformat()
 
 
 def timed(function, runs):
@@ -116,28 +123,35 @@ def sqlite_peer(events, questions, runs, folder):
         db.commit()
     db.executescript("CREATE INDEX t ON e(t); CREATE INDEX u ON e(uid, t); CREATE INDEX i ON e(ip, t);")
     load = time.perf_counter() - start
-    day7, end, rare, busy = questions
+    day7, end, rare, busy, address = questions
+    day30, day90 = (shift_days(end[:10], -days) for days in (29, 89))
     asked = {
         "User login events, first page": lambda: db.execute("SELECT * FROM e WHERE activity='logon' AND t>=? AND t<? ORDER BY t DESC LIMIT 100", (day7, end)).fetchall()
         + db.execute("SELECT count(*) FROM e WHERE activity='logon' AND t>=? AND t<?", (day7, end)).fetchall(),
         "one rare user's history": lambda: db.execute("SELECT * FROM e WHERE uid=? ORDER BY t DESC LIMIT 200", (rare,)).fetchall(),
         "one busy user's history": lambda: db.execute("SELECT * FROM e WHERE uid=? ORDER BY t DESC LIMIT 200", (busy,)).fetchall(),
+        "one address, 90 days": lambda: db.execute("SELECT * FROM e WHERE ip=? AND t>=? AND t<? ORDER BY t DESC LIMIT 200", (address, day90, end)).fetchall(),
+        "a word in any text, 30 days": lambda: db.execute(f"SELECT * FROM e WHERE t>=? AND t<? AND ({ANY_TEXT}) ORDER BY t DESC LIMIT 100", (day30, end)).fetchall()
+        + db.execute(f"SELECT count(*) FROM e WHERE t>=? AND t<? AND ({ANY_TEXT})", (day30, end)).fetchall(),
     }
     return load, os.path.getsize(path), {name: timed(question, runs) for name, question in asked.items()}
 
 
 def look(events):
-    """Number of events, the end of the data, a rare and the busiest user."""
-    count, users, last = 0, Counter(), ""
+    """Number of events, the end of the data, a rare and the busiest user, an address seen some 300 times."""
+    count, users, addresses, last = 0, Counter(), Counter(), ""
+    where = re.compile(r'"src_ip":\s*"([^"]+)"')
     pick = re.compile(r'"user_id":\s*"([^"]+)"')
     when = re.compile(r'"occurred_at":\s*"([^"]+)"')
     with open(events) as lines:
         for line in lines:
             count += 1
             users[pick.search(line)[1]] += 1
+            addresses.update(where.findall(line))
             last = max(last, when.search(line)[1])
     rare = next(user for user, n in sorted(users.items()) if n == min(c for c in users.values() if c >= 3))
-    return count, last[:10], rare, users.most_common(1)[0][0]
+    address = min(sorted(addresses), key=lambda address: abs(addresses[address] - 300))
+    return count, last[:10], rare, users.most_common(1)[0][0], address
 
 
 def main():
@@ -147,7 +161,7 @@ def main():
     cli.add_argument("--runs", type=int, default=30)
     cli.add_argument("--peer", action="store_true")
     args = cli.parse_args()
-    count, last_day, rare, busy = look(args.events)
+    count, last_day, rare, busy, address = look(args.events)
     folder = tempfile.mkdtemp(prefix="whowas-bench-")
     rows = []
     try:
@@ -168,6 +182,9 @@ def main():
             "User login events, first page": f"/logins?query=user-login-events&to={end}&limit=100",
             "one rare user's history": f"/logins?{from_all}&filter=user:{rare}",
             "one busy user's history": f"/logins?{from_all}&filter=user:{busy}",
+            "first page of a week half a year earlier": f"/logins?query=user-login-events&to={shift_days(last_day, -180)}T23:59:59.999Z&limit=100",
+            "one address, 90 days": f"/logins?query=all-events&from={shift_days(last_day, -89)}T00:00:00Z&to={end}&limit=200&filter=ip:{address}",
+            "a word in any text, 30 days": f"/logins?query=all-events&from={shift_days(last_day, -29)}T00:00:00Z&to={end}&limit=100&filter={WORD}",
         }
         ours = {name: timed(lambda path=path: server.ask(path, connection), args.runs) for name, path in paths.items()}
         total = server.ask(paths["User login events, first page"], connection)["total"]
@@ -181,11 +198,15 @@ def main():
         seconds, latencies = server.ingest(single, 64)
         rows.append(("acknowledged over HTTP, one record a request, 64 clients", f"{len(single) / seconds:,.0f} requests/s, p50 {latencies[len(latencies) // 2]:.0f} ms, p99 {latencies[int(len(latencies) * 0.99)]:.0f} ms"))
         server.stop()
+        seconds, _, _ = run(args.bin, data, "search", "--environment", ENV, "--json", "--to", end, "--limit", "100")
+        rows.append(("first page in a fresh process (the command)", f"{seconds * 1000:,.0f} ms"))
+        seconds, peak, out = run(args.bin, data, "export", "--environment", ENV, "--from", shift_days(last_day, -29), "--to", end, "--as", "csv", "--out", os.path.join(folder, "month.csv"), "--json")
+        exported = json.loads(out.splitlines()[-1])["rows"]
+        rows.append(("export of 30 days, CSV", f"{exported / seconds:,.0f} rows/s, peak {peak:,.0f} MiB"))
         peer = {}
         if args.peer:
-            from datetime import date, timedelta
-            day7 = (date.fromisoformat(last_day) - timedelta(days=6)).isoformat()
-            load, size, peer = sqlite_peer(args.events, (day7, end, rare, busy), args.runs, folder)
+            day7 = shift_days(last_day, -6)
+            load, size, peer = sqlite_peer(args.events, (day7, end, rare, busy, address), args.runs, folder)
             rows.append(("peer: SQLite load, three indexes", f"{count / load:,.0f} records/s, {size / count:.0f} B/record"))
         print(f"{count:,} records; User login events of 7 days: {total:,}\n\n| what | measured |\n|---|---|")
         for name, text in rows:

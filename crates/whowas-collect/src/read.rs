@@ -198,7 +198,9 @@ impl<'a, 's> Reader<'a, 's> {
     }
 
     fn flush_records(&mut self) -> Result<(), Stop> {
-        let records = std::mem::take(&mut self.records);
+        // A full batch is probably followed by another.
+        let room = if self.records.len() == BATCH_RECORDS { BATCH_RECORDS } else { 0 };
+        let records = std::mem::replace(&mut self.records, Vec::with_capacity(room));
         self.bytes = 0;
         match self.tallies.len().checked_sub(1) {
             Some(file_idx) if !records.is_empty() => (self.send)(Message::Records { file_idx, records }),

@@ -27,7 +27,7 @@ struct Text {
 }
 
 /// Puts a text where another record's stood, in its memory.
-pub(crate) fn assign(slot: &mut String, text: &str) {
+fn assign(slot: &mut String, text: &str) {
     slot.clear();
     slot.push_str(text);
 }

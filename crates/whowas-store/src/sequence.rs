@@ -13,7 +13,7 @@ use whowas_tlog::{
 
 use crate::{
     StoreError,
-    columns::{BatchBuilder, RowBytes, SCHEMA, assign, empty_record},
+    columns::{BatchBuilder, RowBytes, SCHEMA, empty_record},
     control::Person,
     directory::{Observed, person_of},
     seen::{Seen, SeenIndex},
@@ -22,7 +22,7 @@ use crate::{
 /// A batch of so many rows tells what the next will need.
 const SIZED_ROWS_MIN: usize = 256;
 /// Fewer records are not worth another thread, which takes some 30 µs to begin.
-const SHARE_ROWS_MIN: usize = 1024;
+const SHARED_ROWS_MIN: usize = 2048;
 
 /// Records that one caller hands in together.
 #[derive(Clone, Debug, Default)]
@@ -106,25 +106,21 @@ impl Sequencer {
         // The clock may be set back; the order of positions and the order of recorded_at agree all the same.
         let recorded_at = now.max(self.last_recorded_at);
         self.last_recorded_at = recorded_at;
-        let total = pool.iter().map(|batch| batch.records.len()).sum();
-        let mut placed =
-            Placed { records: Vec::with_capacity(total), origins: Vec::new(), people: Vec::new() };
         let mut salts = random.chunks_exact(16).filter_map(|salt| salt.first_chunk::<16>());
-        let mut receipts = Vec::with_capacity(pool.len());
-        let first_position = self.seen.size();
+        let (mut placed, mut receipts) = (Vec::with_capacity(pool.len()), Vec::with_capacity(pool.len()));
+        let mut people = Vec::new();
         for batch in pool {
-            let mut receipt = Receipt::default();
-            for admitted in batch.records {
+            let (start, mut receipt) = (self.seen.size(), Receipt::default());
+            let mut places = Vec::with_capacity(batch.records.len());
+            for admitted in &batch.records {
                 let salt =
                     *salts.next().ok_or_else(|| StoreError::Invalid("too little randomness".to_owned()))?;
-                self.place(admitted, &batch.source, salt, &mut receipt, &mut placed)?;
+                places.push(self.place(&admitted.event, &batch.source, salt, &mut receipt, &mut people)?);
             }
-            let (source, format, received_at) = (batch.source, batch.format, batch.received_at);
-            placed.origins.push(Origin { source, format, received_at, recorded_at });
+            placed.push(PlacedBatch { batch, recorded_at, start, places });
             receipts.push(receipt);
         }
-        let Placed { records, origins, people } = placed;
-        let (batch, hashes) = write_records(records, &origins, first_position, &self.row_bytes)?;
+        let (batch, hashes) = write_records(placed, &self.row_bytes)?;
         if batch.num_rows() >= SIZED_ROWS_MIN {
             self.row_bytes = RowBytes::of(&batch);
         }
@@ -134,32 +130,30 @@ impl Sequencer {
         Ok(Sequenced { batch, tiles, size, root, people, receipts })
     }
 
-    /// Gives one record its position, unless it is there already. What is decided here is decided in order;
-    /// what follows from it ([`write_records`]) is not.
+    /// Gives one record the next position, unless it is there already. What is decided here is decided in
+    /// order; what follows from it ([`write_records`]) is not.
     fn place(
         &mut self,
-        admitted: Admitted,
+        event: &Event,
         source: &str,
         salt: Salt,
         receipt: &mut Receipt,
-        placed: &mut Placed,
-    ) -> Result<(), StoreError> {
-        let seen = self.seen_of(source, &admitted.event);
+        people: &mut Vec<Person>,
+    ) -> Result<Option<Place>, StoreError> {
+        let seen = self.seen_of(source, event);
         let earlier = self.seen.find(seen)?;
         if earlier.is_known {
             receipt.duplicate += 1;
-            return Ok(());
+            return Ok(None);
         }
         let position = self.seen.size();
         self.seen.insert(seen);
         receipt.recorded += 1;
         receipt.revised += u64::from(earlier.deliveries > 0);
         receipt.first_position.get_or_insert(position);
-        placed.people.extend(person_of(&admitted.event, position));
-        placed.people.extend(self.observed.note(&admitted.event, position));
-        let origin_idx = placed.origins.len();
-        placed.records.push(PlacedRecord { admitted, salt, revision: earlier.deliveries, origin_idx });
-        Ok(())
+        people.extend(person_of(event, position));
+        people.extend(self.observed.note(event, position));
+        Ok(Some(Place { salt, revision: earlier.deliveries }))
     }
 
     /// Grows the tree by two paths that must agree: a bit that flips before signing would otherwise be
@@ -211,55 +205,43 @@ impl Sequencer {
     }
 }
 
-/// Records that have their positions, and what came with them.
-struct Placed {
-    records: Vec<PlacedRecord>,
-    /// One for each batch.
-    origins: Vec<Origin>,
-    people: Vec<Person>,
+/// A batch whose new records have positions from `start` on, in their order.
+struct PlacedBatch {
+    batch: Batch,
+    recorded_at: Time,
+    start: u64,
+    /// One for each record; `None` for a duplicate.
+    places: Vec<Option<Place>>,
 }
 
-struct PlacedRecord {
-    admitted: Admitted,
+/// What a record got with its position.
+struct Place {
     salt: Salt,
     revision: u32,
-    origin_idx: usize,
 }
 
-/// What the records of one batch share.
-struct Origin {
-    source: String,
-    format: String,
-    received_at: Time,
-    recorded_at: Time,
-}
-
-/// The columns and leaf hashes of records from `first_position` on. Most of a commit's work, and a function
-/// of each record alone, so every core takes a share.
+/// The columns and leaf hashes of the new records. Most of a commit's work, and a function of each record
+/// alone, so every core takes a share of the batches.
 fn write_records(
-    mut records: Vec<PlacedRecord>,
-    origins: &[Origin],
-    first_position: u64,
+    mut placed: Vec<PlacedBatch>,
     row_bytes: &RowBytes,
 ) -> Result<(RecordBatch, Vec<Hash>), StoreError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let share_rows = records.len().div_ceil(cores).max(SHARE_ROWS_MIN);
-    let mut shares = Vec::new();
-    while records.len() > share_rows {
-        let from = (records.len() - 1) / share_rows * share_rows;
-        shares.push((first_position + from as u64, records.split_off(from)));
+    let rows: usize = placed.iter().map(|placed| placed.places.len()).sum();
+    let share = if rows < SHARED_ROWS_MIN { placed.len() } else { placed.len().div_ceil(cores) };
+    let rest = placed.split_off(share.min(placed.len()));
+    let mut others: Vec<Vec<PlacedBatch>> = Vec::new();
+    for (at, batch) in rest.into_iter().enumerate() {
+        match others.last_mut() {
+            Some(last) if at % share != 0 => last.push(batch),
+            _ => others.push(vec![batch]),
+        }
     }
-    shares.push((first_position, records));
     let written = std::thread::scope(|scope| {
-        // The share with the first positions was cut last; this thread takes it.
-        let own = shares.pop();
-        let others: Vec<_> = shares
-            .into_iter()
-            .rev()
-            .map(|(start, share)| scope.spawn(move || write_share(share, origins, start, row_bytes)))
-            .collect();
-        let own = own.map(|(start, share)| Ok(write_share(share, origins, start, row_bytes)));
-        own.into_iter().chain(others.into_iter().map(|other| other.join())).collect::<Result<Vec<_>, _>>()
+        let spawn = |share| scope.spawn(move || write_share(share, row_bytes));
+        let others: Vec<_> = others.into_iter().map(spawn).collect();
+        let own = std::iter::once(Ok(write_share(placed, row_bytes)));
+        own.chain(others.into_iter().map(|other| other.join())).collect::<Result<Vec<_>, _>>()
     })
     .map_err(|_| StoreError::Poisoned("a record could not be written".to_owned()))?;
     let (batches, hashes): (Vec<RecordBatch>, Vec<Vec<Hash>>) = written.into_iter().unzip();
@@ -270,27 +252,23 @@ fn write_records(
     Ok((batch, hashes.concat()))
 }
 
-fn write_share(
-    records: Vec<PlacedRecord>,
-    origins: &[Origin],
-    start: u64,
-    row_bytes: &RowBytes,
-) -> (RecordBatch, Vec<Hash>) {
-    let mut columns = BatchBuilder::with_capacity(records.len(), row_bytes);
-    let mut hashes = Vec::with_capacity(records.len());
+fn write_share(share: Vec<PlacedBatch>, row_bytes: &RowBytes) -> (RecordBatch, Vec<Hash>) {
+    let rows = share.iter().map(|placed| placed.places.len()).sum();
+    let mut columns = BatchBuilder::with_capacity(rows, row_bytes);
+    let mut hashes = Vec::with_capacity(rows);
     let mut leaves = LeafWriter::new();
     let mut record = empty_record();
-    for (position, placed) in (start..).zip(records) {
-        let PlacedRecord { admitted, salt, revision, origin_idx } = placed;
-        if let Some(origin) = origins.get(origin_idx) {
-            assign(&mut record.source, &origin.source);
-            assign(&mut record.format, &origin.format);
-            (record.received_at, record.recorded_at) = (origin.received_at, origin.recorded_at);
+    for PlacedBatch { batch, recorded_at, start, places } in share {
+        (record.source, record.format) = (batch.source, batch.format);
+        (record.received_at, record.recorded_at) = (batch.received_at, recorded_at);
+        let placed = batch.records.into_iter().zip(places);
+        let new = placed.filter_map(|(admitted, place)| Some((admitted, place?)));
+        for (position, (admitted, place)) in (start..).zip(new) {
+            (record.event, record.raw_data_hash) = (admitted.event, admitted.raw_data_hash);
+            (record.salt, record.revision) = (place.salt, place.revision);
+            hashes.push(leaf_hash(leaves.leaf(&record)));
+            columns.append(position, &record, &admitted.raw);
         }
-        (record.event, record.raw_data_hash) = (admitted.event, admitted.raw_data_hash);
-        (record.salt, record.revision) = (salt, revision);
-        hashes.push(leaf_hash(leaves.leaf(&record)));
-        columns.append(position, &record, &admitted.raw);
     }
     (columns.finish(), hashes)
 }

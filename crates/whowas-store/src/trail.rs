@@ -43,7 +43,7 @@ const ARCHIVE_SPANS: usize = 1024;
 /// … or nothing was committed for so long: other readers of the archive see a quiet trail's last records.
 const ARCHIVE_IDLE: Duration = Duration::from_secs(300);
 /// Above this the writer waits for the archive, so that memory stays flat under load.
-const TAIL_ROWS_MAX: u64 = ARCHIVE_ROWS * 3;
+const TAIL_ROWS_MAX: u64 = ARCHIVE_ROWS * 2;
 /// When a trail is closed, a tail of so many staging objects is archived; fewer open quickly as they are.
 const CLOSE_SPANS_MIN: usize = 32;
 
