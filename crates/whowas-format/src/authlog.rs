@@ -1,5 +1,5 @@
 //! `auth-log`: `auth.log` of Debian, `secure` of Red Hat, `authlog` of BSD and Solaris: syslog lines of sshd, PAM,
-//! login, su, sudo, dropbear. Heads: [`crate::syslog`]; messages: [`crate::authmessage`].
+//! login, su, sudo, dropbear. Heads: `syslog.rs`; messages: `authmessage.rs`.
 //!
 //! | message | becomes |
 //! |---|---|

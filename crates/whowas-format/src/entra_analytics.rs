@@ -6,7 +6,7 @@
 //! Rows come as JSON (query results, continuous export) and as tables (the portal's CSV and Excel
 //! downloads), where objects are JSON in a field and a header may have a zone behind its name
 //! (`TimeGenerated [UTC]`). A row's names are turned into Graph's (`UserPrincipalName` is
-//! `userPrincipalName`); what they mean is [`crate::entra`]'s affair. Times without an offset are UTC, as
+//! `userPrincipalName`); what they mean is `entra.rs`'s affair. Times without an offset are UTC, as
 //! the tables have them, unless the header says *Local Time*. A query may leave out any column but the
 //! time, the person or program, and the result. `TenantId` is the workspace, `AADTenantId` the tenant.
 //!

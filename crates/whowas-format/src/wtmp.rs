@@ -1,5 +1,5 @@
 //! `wtmp` (and `utmp`): who was signed in on the lines of a Unix machine, record by record; and `btmp`, the
-//! attempts that failed. Layouts: [`crate::utmp`].
+//! attempts that failed. Layouts: `utmp.rs`.
 //!
 //! A login gives a logon, its end a logoff. The start and the stop of the machine are records too, because
 //! they end whatever went on: activity `other`, with `unmapped.session.boundary`. What waits for a login, run

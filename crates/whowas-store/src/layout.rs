@@ -183,6 +183,8 @@ fn writer_properties(rows: usize) -> WriterProperties {
         builder = builder.set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
     }
     builder = builder.set_column_encoding(ColumnPath::from("user_key"), Encoding::DELTA_BYTE_ARRAY);
+    // All have one length, which then takes no room.
+    builder = builder.set_column_encoding(ColumnPath::from("salt"), Encoding::DELTA_LENGTH_BYTE_ARRAY);
     for (name, false_positives) in BLOOM_COLUMNS {
         builder = builder
             .set_column_bloom_filter_enabled(ColumnPath::from(name), true)

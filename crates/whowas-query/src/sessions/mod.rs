@@ -13,7 +13,7 @@
 //! failed one never does, whatever else it says. A logoff ends. Any other record with a session id (lock, unlock,
 //! reconnect, token renewal) belongs to the session and shows that it went on.
 //!
-//! **Inferred ends** are decided in [`pair`], by the numbers of [`rules`]: the machine started or stopped
+//! **Inferred ends** are decided in `pair.rs`, by the numbers of [`rules`]: the machine started or stopped
 //! (`shutdown`), the next login took the line or the id (`superseded`), nothing was heard for too long
 //! (`timeout`), the credential's life is over (`expired`). A recorded end goes before an inferred one, except
 //! on lines, where the end of another run of the machine is somebody else's.
