@@ -30,7 +30,7 @@ use whowas_store::{ArchiveFile, columns::SCHEMA};
 
 use crate::QueryError;
 
-/// What is kept in memory of all files together. A file of 131,072 records takes about 150 kB.
+/// What is kept in memory of all files together.
 const CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Read at once where a reader does not say how much it wants.
 const READ_BYTES: usize = 8 * 1024;

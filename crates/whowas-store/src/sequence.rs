@@ -21,7 +21,7 @@ use crate::{
 
 /// A batch of so many rows tells what the next will need.
 const SIZED_ROWS_MIN: usize = 256;
-/// Fewer records are not worth another thread, which takes some 30 µs to begin.
+/// Fewer records are not worth another thread.
 const SHARED_ROWS_MIN: usize = 2048;
 
 /// Records that one caller hands in together.
