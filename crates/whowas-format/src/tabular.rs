@@ -78,6 +78,21 @@ pub(crate) fn read(
     read_workbook(&[format], &mut input, options, sink).map(|(_, summary)| summary)
 }
 
+/// How a format reads its records where they are JSON.
+pub(crate) type ReadJson = fn(&mut dyn Read, &Options, &mut Sink<'_>) -> Result<ReadSummary, ReadError>;
+
+/// Reads a format that comes as JSON and as tables, by how the input begins.
+pub(crate) fn read_json_or_table(
+    format: &dyn Tabular,
+    read_json: ReadJson,
+    input: &mut dyn Read,
+    options: &Options,
+    sink: &mut Sink<'_>,
+) -> Result<ReadSummary, ReadError> {
+    let (is_json, mut input) = jsonstream::begins_like_json(input)?;
+    if is_json { read_json(&mut input, options, sink) } else { read(format, &mut input, options, sink) }
+}
+
 /// Reads the first sheet that one of the formats fits; says which format that is.
 pub(crate) fn read_workbook<'f>(
     formats: &[&'f dyn Tabular],

@@ -170,12 +170,7 @@ impl Format for DynamicsUsers {
         options: &Options,
         sink: &mut Sink<'_>,
     ) -> Result<ReadSummary, ReadError> {
-        let (is_json, mut input) = jsonstream::begins_like_json(input)?;
-        if is_json {
-            read_json(&mut input, options, sink)
-        } else {
-            tabular::read(self, &mut input, options, sink)
-        }
+        tabular::read_json_or_table(self, read_json, input, options, sink)
     }
 }
 
