@@ -162,6 +162,20 @@ impl Store {
         self.trail(name).await
     }
 
+    /// Closes a trail and opens it again. Who holds it from before can read from it and not append.
+    pub(crate) async fn reopen(&self, name: &EnvironmentName) -> Result<Arc<Trail>, StoreError> {
+        let mut trails = self.trails.lock().await;
+        if let Some(trail) = trails.remove(name) {
+            trail.close().await?;
+        }
+        let Some(environment) = self.control.environment(name).await? else {
+            return Err(StoreError::NotFound(format!("there is no environment {name}")));
+        };
+        let trail = Arc::new(self.opening(environment)?.open().await?);
+        trails.insert(name.clone(), trail.clone());
+        Ok(trail)
+    }
+
     /// Ends every open trail in good order.
     pub async fn close(&self) -> Result<(), StoreError> {
         let trails = std::mem::take(&mut *self.trails.lock().await);

@@ -27,6 +27,7 @@ use crate::{
     cosigned::Newest,
     directory::Directory,
     entries::EntryCache,
+    erase::ErasedPositions,
     objects::Objects,
     sequence::{Batch, Receipt, Sequenced, Sequencer},
     staging::{self, Span},
@@ -68,6 +69,8 @@ pub struct Snapshot {
     pub tail: Vec<Arc<TailBatch>>,
     /// The people.
     pub directory: Arc<Directory>,
+    /// Records that lack personal fields because they were erased.
+    pub erased: Arc<ErasedPositions>,
 }
 
 impl Snapshot {
@@ -377,7 +380,9 @@ impl Writer {
         let checkpoint =
             Checkpoint { origin: self.shared.origin.clone(), size, root, extensions: Vec::new() };
         let checkpoint = checkpoint.sign(&self.signer);
-        let commit = Commit { expected_size, size, checkpoint: checkpoint.clone(), people: people.clone() };
+        let erasures = std::mem::take(&mut sequencer.erasures);
+        let commit =
+            Commit { expected_size, size, checkpoint: checkpoint.clone(), people: people.clone(), erasures };
         if !self.control.commit(&self.shared.name, &commit).await? {
             return Err(StoreError::Poisoned(format!(
                 "another writer has committed to this trail beyond position {expected_size}"

@@ -7,7 +7,7 @@
 mod sqlite;
 
 use async_trait::async_trait;
-use whowas_event::{EnvironmentName, Time};
+use whowas_event::{EnvironmentName, Kind, Time};
 
 use crate::StoreError;
 
@@ -74,6 +74,32 @@ pub struct Commit {
     pub checkpoint: String,
     /// People whose directory entry changed.
     pub people: Vec<Person>,
+    /// Erasures that the records of the commit state. From the commit on they must be carried out.
+    pub erasures: Vec<ErasureEntry>,
+}
+
+/// An erasure that a record of the trail states.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErasureEntry {
+    /// Position of the record.
+    pub position: u64,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its body, see [`whowas_event::Erasure`].
+    pub body: String,
+    /// Whether it was carried out in everything that this data folder holds.
+    pub is_done: bool,
+}
+
+/// What an erasure takes from the control database.
+#[derive(Clone, Debug, Default)]
+pub struct Scrub {
+    /// Positions of records: people who are known by one of them are forgotten.
+    pub people: Vec<u64>,
+    /// Positions of records: people who are known by one of them lose their attributes.
+    pub attributes: Vec<u64>,
+    /// Numbers of rejected records.
+    pub rejected: Vec<u64>,
 }
 
 /// A record that was refused, kept with its reason.
@@ -179,6 +205,11 @@ pub trait Control: Send + Sync + std::fmt::Debug {
     async fn commit(&self, name: &EnvironmentName, commit: &Commit) -> Result<bool, StoreError>;
     /// The directory of an environment.
     async fn people(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError>;
+    /// Every erasure of an environment's trail, by position.
+    async fn erasures(&self, name: &EnvironmentName) -> Result<Vec<ErasureEntry>, StoreError>;
+    /// Deletes what an erasure takes, so that none of its bytes is left in the database's files, and then
+    /// marks the erasures up to `position` as done. Safe to repeat.
+    async fn scrub(&self, name: &EnvironmentName, scrub: &Scrub, position: u64) -> Result<(), StoreError>;
     /// Keeps rejected records.
     async fn reject(&self, name: &EnvironmentName, rejected: &[Rejected]) -> Result<(), StoreError>;
     /// Rejected records with numbers above `after`, oldest first, at most `limit`.

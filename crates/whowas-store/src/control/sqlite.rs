@@ -7,14 +7,23 @@ use sqlx::{
     Row, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
-use whowas_event::{EnvironmentName, Time};
+use whowas_event::{EnvironmentName, Kind, Time};
 
-use super::{Commit, Control, Environment, Person, Rejected, Scope, SecretHash, SessionKind, Token};
+use super::{
+    Commit, Control, Environment, ErasureEntry, Person, Rejected, Scope, Scrub, SecretHash, SessionKind, Token,
+};
 use crate::StoreError;
 
 /// What leads from each version of the tables to the next, beginning with no tables at all. The version is
 /// kept in `user_version`. A step that was released is never changed: the next one is added.
-const STEPS: [&str; 2] = [FIRST_TABLES, "ALTER TABLE rejected ADD COLUMN column_number INTEGER"];
+const STEPS: [&str; 4] =
+    [FIRST_TABLES, "ALTER TABLE rejected ADD COLUMN column_number INTEGER", "SELECT 3", ERASURES];
+
+const ERASURES: &str = "
+CREATE TABLE erasures (
+    environment TEXT NOT NULL, position INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
+    is_done INTEGER NOT NULL, PRIMARY KEY (environment, position)) STRICT, WITHOUT ROWID;
+";
 
 const FIRST_TABLES: &str = "
 CREATE TABLE environments (
@@ -49,6 +58,8 @@ impl SqliteControl {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            // What is deleted is overwritten at once: a page that is free keeps nothing of it.
+            .pragma("secure_delete", "ON")
             .busy_timeout(Duration::from_secs(5));
         // One connection: SQLite has one writer, and everything here is short.
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
@@ -100,6 +111,16 @@ fn environment(row: &SqliteRow) -> Result<Environment, StoreError> {
         created_at: time(row.try_get("created_at")?)?,
         size: from_db(row.try_get("size")?, "a size")?,
         checkpoint: row.try_get("checkpoint")?,
+    })
+}
+
+fn erasure(row: &SqliteRow) -> Result<ErasureEntry, StoreError> {
+    Ok(ErasureEntry {
+        position: from_db(row.try_get("position")?, "a position")?,
+        kind: Kind::from_word(row.try_get("kind")?)
+            .ok_or_else(|| StoreError::corrupt("control database: a kind is no kind"))?,
+        body: row.try_get("body")?,
+        is_done: row.try_get::<i64, _>("is_done")? != 0,
     })
 }
 
@@ -201,8 +222,59 @@ impl Control for SqliteControl {
             .execute(&mut *transaction)
             .await?;
         }
+        for one in &commit.erasures {
+            sqlx::query(
+                "INSERT INTO erasures (environment, position, kind, body, is_done) VALUES (?, ?, ?, ?, 0)",
+            )
+            .bind(name.as_str())
+            .bind(to_db(one.position))
+            .bind(one.kind.as_str())
+            .bind(&one.body)
+            .execute(&mut *transaction)
+            .await?;
+        }
         transaction.commit().await?;
         Ok(true)
+    }
+
+    async fn erasures(&self, name: &EnvironmentName) -> Result<Vec<ErasureEntry>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM erasures WHERE environment = ? ORDER BY position")
+            .bind(name.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(erasure).collect()
+    }
+
+    async fn scrub(&self, name: &EnvironmentName, scrub: &Scrub, position: u64) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        for (statement, numbers) in [
+            (
+                "DELETE FROM people WHERE environment = ? AND position IN (SELECT value FROM json_each(?))",
+                &scrub.people,
+            ),
+            (
+                "UPDATE people SET entry = json_remove(entry, '$.attributes')
+                 WHERE environment = ? AND position IN (SELECT value FROM json_each(?))",
+                &scrub.attributes,
+            ),
+            (
+                "DELETE FROM rejected WHERE environment = ? AND id IN (SELECT value FROM json_each(?))",
+                &scrub.rejected,
+            ),
+        ] {
+            let numbers = serde_json::to_string(numbers).expect("numbers are plain data");
+            sqlx::query(statement).bind(name.as_str()).bind(numbers).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        // Rows that were overwritten before `secure_delete` was on may lie in free parts of pages, and the
+        // write-ahead log has pages as they were.
+        sqlx::raw_sql("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await?;
+        sqlx::query("UPDATE erasures SET is_done = 1 WHERE environment = ? AND position <= ?")
+            .bind(name.as_str())
+            .bind(to_db(position))
+            .execute(&self.pool)
+            .await?;
+        Ok(())
     }
 
     async fn people(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError> {
