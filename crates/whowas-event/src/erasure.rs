@@ -34,6 +34,8 @@ pub struct Erasure {
     pub records: Vec<ErasedAt>,
     /// Numbers of rejected records that were deleted, ascending.
     pub rejected: Vec<u64>,
+    /// Entries before this position are not handed out any more (C2SP pruning); 0 if all are.
+    pub minimum_index: u64,
 }
 
 impl Erasure {
@@ -59,8 +61,8 @@ impl Erasure {
         let Some(members) = parsed else { return Some(Err(ErasureError)) };
         // Holds and rules are records of kind `retention` too.
         let has_positions = Reach::ALL.iter().any(|reach| members.contains_key(reach.as_str()));
-        (has_positions || members.contains_key("rejected") || kind == Kind::Erasure)
-            .then(|| Self::parse(&members))
+        let has_more = ["rejected", "minimum_index"].iter().any(|name| members.contains_key(*name));
+        (has_positions || has_more || kind == Kind::Erasure).then(|| Self::parse(&members))
     }
 
     fn parse(members: &Map<String, Value>) -> Result<Self, ErasureError> {
@@ -72,6 +74,9 @@ impl Erasure {
                 }
                 erasure.records.push(ErasedAt { position, reach, count });
             }
+        }
+        if let Some(index) = members.get("minimum_index") {
+            erasure.minimum_index = index.as_u64().ok_or(ErasureError)?;
         }
         erasure.rejected = numbers(members.get("rejected"))?.into_iter().map(|(id, _)| id).collect();
         Ok(erasure)
@@ -86,7 +91,7 @@ impl Erasure {
     pub fn into_parts(mut self) -> Vec<Self> {
         self.records.sort_unstable_by_key(|one| (one.reach, one.position));
         let mut parts = Vec::new();
-        let mut part = Self::default();
+        let mut part = Self { minimum_index: self.minimum_index, ..Self::default() };
         let mut bytes = 0;
         let records = self.records.into_iter().map(|one| (Some(one), None));
         for (record, rejected) in records.chain(self.rejected.into_iter().map(|id| (None, Some(id)))) {
@@ -120,6 +125,9 @@ impl Erasure {
         if !self.rejected.is_empty() {
             let code = encode(self.rejected.iter().map(|id| (*id, 0)).collect());
             members.insert("rejected".to_owned(), Value::String(code));
+        }
+        if self.minimum_index > 0 {
+            members.insert("minimum_index".to_owned(), Value::from(self.minimum_index));
         }
         members.insert("records".to_owned(), Value::from(self.records.len()));
         members.insert("fields".to_owned(), Value::from(self.fields()));

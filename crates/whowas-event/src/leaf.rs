@@ -84,7 +84,8 @@ impl LeafWriter {
     /// Leaves the disclosure of `field` in `self.text` and says whether the record has the field.
     fn disclose(&mut self, record: &Record, field: Personal) -> bool {
         // An erased id leaves an empty one, which no format makes.
-        let is_gone = |erased: &Erased| erased.salt(field).is_none() && record.event.native_id.as_str().is_empty();
+        let is_gone =
+            |erased: &Erased| erased.salt(field).is_none() && record.event.native_id.as_str().is_empty();
         if field == Personal::DerivedId && record.erased.as_deref().is_some_and(is_gone) {
             return false;
         }
@@ -106,9 +107,7 @@ impl LeafWriter {
         };
         let slot =
             self.json.get_mut(2..2 + SALT_CHARACTERS).expect("the place of the salt was written above");
-        URL_SAFE_NO_PAD
-            .encode_slice(salt, slot)
-            .expect("16 bytes are 22 characters of base64");
+        URL_SAFE_NO_PAD.encode_slice(salt, slot).expect("16 bytes are 22 characters of base64");
         self.text.resize(self.json.len().div_ceil(3) * 4, 0);
         let length = URL_SAFE_NO_PAD
             .encode_slice(&self.json, &mut self.text)

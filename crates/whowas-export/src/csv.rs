@@ -77,6 +77,7 @@ pub fn csv_row(row: &LoginRow, out: &mut Vec<u8>) {
     field(match row.name_source {
         Some(NameSource::Record) => "record",
         Some(NameSource::Directory) => "directory",
+        Some(NameSource::Erased) => "erased",
         None => "",
     });
     field(&row.recorded_at.to_string());

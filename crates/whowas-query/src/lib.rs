@@ -20,6 +20,7 @@ mod row;
 mod scan;
 pub mod sessions;
 mod sql;
+mod subject;
 mod table;
 
 pub use engine::{Engine, LoginPage, LoginRequest, WINDOW_DAYS_DEFAULT};
@@ -27,3 +28,4 @@ pub use error::QueryError;
 pub use filter::{Filter, FilterError};
 pub use named::NamedQuery;
 pub use row::{LoginRow, NameSource};
+pub use subject::subject_of;

@@ -37,7 +37,8 @@ const SMALL_FILE_ROWS: u64 = FILE_ROWS_MAX as u64 / 2;
 const COMPACT_FILES_MIN: usize = 4;
 
 /// Makes other records of those of one file, or leaves them.
-pub(crate) type Rewrite = dyn Fn(Vec<RecordBatch>) -> Result<Option<Vec<RecordBatch>>, StoreError> + Send + Sync;
+pub(crate) type Rewrite =
+    dyn Fn(Vec<RecordBatch>) -> Result<Option<Vec<RecordBatch>>, StoreError> + Send + Sync;
 
 /// One Parquet file of the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 use arrow::array::RecordBatch;
 use serde_json::{Map, Value};
 use whowas_event::{
-    Draft, EnvironmentName, ErasedAt, Erasure, Event, Kind, LeafWriter, NativeId, Reach, Record, Status, Time,
-    admit, admit::RawData, erasable, erase, erasure::SELF, jcs,
+    Draft, EnvironmentName, ErasedAt, Erasure, Event, Kind, LeafWriter, NativeId, Reach, Record, Status,
+    Time, admit, admit::RawData, erasable, erase, erasure::SELF, jcs,
 };
 
 use crate::{
@@ -130,8 +130,7 @@ impl Store {
         let now = self.clock().now();
         let records = records_of(&order, now)?;
         let trail = self.trail(name).await?;
-        let batch =
-            Batch { source: SELF.to_owned(), format: SELF.to_owned(), received_at: now, records };
+        let batch = Batch { source: SELF.to_owned(), format: SELF.to_owned(), received_at: now, records };
         let receipt = trail.append(batch, WhenFull::Wait).await?;
         // Committed. A crash here, or at any later moment, is completed by the next opening.
         drop(trail);
@@ -145,7 +144,8 @@ fn records_of(order: &ErasureOrder, now: Time) -> Result<Vec<whowas_event::Admit
     let parts = order.erasure.clone().into_parts();
     let count = parts.len();
     let canonical = |members: Map<String, Value>| {
-        jcs::canonical(&Value::Object(members)).map_err(|e| StoreError::Invalid(format!("an erasure record: {e}")))
+        jcs::canonical(&Value::Object(members))
+            .map_err(|e| StoreError::Invalid(format!("an erasure record: {e}")))
     };
     let mut records = Vec::with_capacity(count);
     for (at, part) in parts.into_iter().enumerate() {
@@ -177,29 +177,35 @@ pub(crate) async fn carry_out(
     opening: &Opening,
     archive: &mut Archive,
     tail: &mut [Arc<TailBatch>],
-) -> Result<ErasedPositions, StoreError> {
+) -> Result<(ErasedPositions, u64), StoreError> {
     let name = &opening.environment.name;
     let entries = opening.control.erasures(name).await?;
     let (mut all, mut open, mut rejected) = (Places::new(), Places::new(), Vec::new());
-    let mut is_open = false;
+    let (mut is_open, mut minimum_index) = (false, 0);
     for entry in &entries {
         let read = Erasure::of_body(entry.kind, true, Some(&entry.body));
         let Some(Ok(erasure)) = read else {
-            return Err(StoreError::corrupt(format!("the erasure of position {} cannot be read", entry.position)));
+            return Err(StoreError::corrupt(format!(
+                "the erasure of position {} cannot be read",
+                entry.position
+            )));
         };
         // An archive from a backup may be behind what was done before.
         let is_new = !entry.is_done || entry.position >= archive.erased_to();
         is_open |= is_new;
+        minimum_index = minimum_index.max(erasure.minimum_index);
         for one in &erasure.records {
             all.insert(one.position, one.reach);
             if is_new {
-                open.entry(one.position).and_modify(|reach| *reach = one.reach.min(*reach)).or_insert(one.reach);
+                open.entry(one.position)
+                    .and_modify(|reach| *reach = one.reach.min(*reach))
+                    .or_insert(one.reach);
             }
         }
         rejected.extend(erasure.rejected);
     }
     let done = ErasedPositions { sorted: all.into_keys().collect() };
-    let (true, Some(last)) = (is_open, entries.last()) else { return Ok(done) };
+    let (true, Some(last)) = (is_open, entries.last()) else { return Ok((done, minimum_index)) };
     tracing::info!(environment = %name, records = open.len(), "personal fields are being erased");
     // First: while the index holds digests of the values, it would know them again. It is built from what
     // is left when all is done, whenever that is.
@@ -219,11 +225,10 @@ pub(crate) async fn carry_out(
     let with = |takes: fn(Reach) -> bool| {
         open.iter().filter(|(_, reach)| takes(**reach)).map(|(position, _)| *position).collect()
     };
-    let scrub =
-        Scrub { people: with(|reach| reach == Reach::All), attributes: with(|_| true), rejected };
+    let scrub = Scrub { people: with(|reach| reach == Reach::All), attributes: with(|_| true), rejected };
     // Last: from here on the erasure is done, and is not looked at again.
     opening.control.scrub(name, &scrub, last.position).await?;
-    Ok(done)
+    Ok((done, minimum_index))
 }
 
 /// Every staging object with a record that is meant is replaced by one of the same name.

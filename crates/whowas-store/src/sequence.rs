@@ -5,7 +5,8 @@
 
 use arrow::{array::RecordBatch, compute::concat_batches};
 use whowas_event::{
-    Admitted, Erasure, Event, LeafWriter, NativeId, Record, Salt, Time, content_digest, dedup_key, erasure::SELF,
+    Admitted, Erasure, Event, LeafWriter, NativeId, Record, Salt, Time, content_digest, dedup_key,
+    erasure::SELF,
 };
 use whowas_tlog::{
     hash::{Hash, leaf_hash},

@@ -65,6 +65,13 @@ pub(crate) enum Command {
     Key(Key),
     /// Check one environment from its records
     Fsck(Fsck),
+    /// Erase one person's data; every proof still verifies
+    Erase(Erase),
+    /// Let personal data go that is older than a rule allows
+    Retain(Retain),
+    /// Legal holds: what they cover is not erased
+    #[command(subcommand)]
+    Hold(Hold),
     /// Run a C2SP witness for other people's trails
     Witness(Witness),
     /// Read-only SQL over the tables `logins`, `users`, `access`, `coverage` and `records`
@@ -286,6 +293,102 @@ pub(crate) struct Fsck {
     /// PROJECT/ENVIRONMENT
     #[arg(long, value_name = "P/E")]
     pub(crate) environment: EnvironmentName,
+}
+
+/// Whose records, or which.
+#[derive(Clone, Debug, Args)]
+#[group(required = false, multiple = false)]
+pub(crate) struct Selection {
+    /// Everything about this person: an id, login name, e-mail address or full name
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: Option<String>,
+    /// The sign-ins that match this filter
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) filter: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Erase {
+    /// PROJECT/ENVIRONMENT
+    #[arg(long, value_name = "P/E")]
+    pub(crate) environment: EnvironmentName,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Why; kept in the trail, so name nobody
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["dry_run", "list"])]
+    pub(crate) reason: Option<String>,
+    /// Say what would be erased, and erase nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the erasures of this trail, for --again after a backup was put back
+    #[arg(long, conflicts_with_all = ["user", "filter", "again"])]
+    pub(crate) list: bool,
+    /// Erase again what a list says: in a trail from a backup that is older than the erasures
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "filter"])]
+    pub(crate) again: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Retain {
+    /// PROJECT/ENVIRONMENT
+    #[arg(long, value_name = "P/E")]
+    pub(crate) environment: EnvironmentName,
+    /// How long personal data is kept, such as 400d or 52w
+    #[arg(long, value_name = "AGE")]
+    pub(crate) older_than: String,
+    /// Which records: login, identity, access, coverage or all
+    #[arg(long, default_value = "login", value_name = "KIND")]
+    pub(crate) kind: String,
+    /// Of those, only the sign-ins that match this filter
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) filter: Option<String>,
+    /// The rule, in words; kept in the trail
+    #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
+    pub(crate) reason: Option<String>,
+    /// Also refuse the log's entries before the first record that is not past the rule (C2SP pruning)
+    #[arg(long)]
+    pub(crate) prune: bool,
+    /// Write the signed statement of what was done: the proof of the trail's own record
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(crate) statement: Option<PathBuf>,
+    /// Say what would go, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Hold {
+    /// Put a hold in force
+    Add {
+        /// PROJECT/ENVIRONMENT
+        #[arg(long, value_name = "P/E")]
+        environment: EnvironmentName,
+        #[command(flatten)]
+        selection: Selection,
+        /// Everything in the environment
+        #[arg(long, conflicts_with_all = ["user", "filter"])]
+        all: bool,
+        /// Why; kept in the trail
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// The holds in force
+    List {
+        /// PROJECT/ENVIRONMENT
+        #[arg(long, value_name = "P/E")]
+        environment: EnvironmentName,
+    },
+    /// End a hold
+    Release {
+        /// PROJECT/ENVIRONMENT
+        #[arg(long, value_name = "P/E")]
+        environment: EnvironmentName,
+        /// Its number
+        id: i64,
+        /// Why; kept in the trail
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 #[derive(Debug, Args)]

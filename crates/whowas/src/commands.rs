@@ -1,8 +1,10 @@
 //! One file per command; this one finds the right file.
 
 mod access;
+mod erase;
 mod export;
 mod formats;
+mod hold;
 mod import;
 mod key;
 mod manual;
@@ -10,7 +12,9 @@ mod mirror;
 mod normalize;
 mod proof;
 mod rejected;
+mod retain;
 mod search;
+mod select;
 mod serve;
 mod sessions;
 mod sql;
@@ -42,6 +46,9 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Mirror(args) => mirror::run(&global, args).await,
         Command::Key(args) => key::run(&global, args).await,
         Command::Fsck(args) => verify::fsck(&global, args).await,
+        Command::Erase(args) => erase::run(&global, args).await,
+        Command::Retain(args) => retain::run(&global, args).await,
+        Command::Hold(args) => hold::run(&global, args).await,
         Command::Witness(args) => witness::run(args).await,
         Command::Sql(args) => sql::run(&global, args).await,
         Command::Token(args) => token::run(&global, args).await,

@@ -8,6 +8,8 @@ mod browser;
 mod cli;
 #[path = "it/corpus.rs"]
 mod corpus;
+#[path = "it/erase.rs"]
+mod erase;
 #[path = "it/evidence.rs"]
 mod evidence;
 #[path = "it/http.rs"]

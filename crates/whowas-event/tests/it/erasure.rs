@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use whowas_event::{
-    ErasedAt, Erased, Erasure, Event, Kind, LeafWriter, NativeId, Personal, Reach, Record, erasable, erase, whose::Person,
+    Erased, ErasedAt, Erasure, Event, Kind, LeafWriter, NativeId, Personal, Reach, Record, erasable, erase,
+    whose::Person,
 };
 
 use crate::{any_record, full, record, some};
@@ -61,7 +62,7 @@ proptest! {
         places.sort_unstable();
         places.dedup_by_key(|place| place.0);
         let records = places.into_iter().map(|(position, count, reach)| ErasedAt { position, count, reach: Reach::ALL[reach] });
-        let mut said = Erasure { records: records.collect(), rejected: rejected.into_iter().collect() };
+        let mut said = Erasure { records: records.collect(), rejected: rejected.into_iter().collect(), minimum_index: 0 };
         said.records.sort_unstable_by_key(|one| (one.reach, one.position));
         let mut read = Erasure::default();
         for part in said.clone().into_parts() {
@@ -103,7 +104,8 @@ fn a_value_in_the_place_of_an_erased_one_changes_the_leaf() {
 #[test]
 fn the_text_of_a_part_erasure_shows_no_salt_of_what_is_gone() {
     let mut one = full();
-    let gone = LeafWriter::new().disclosures(&one).into_iter().find(|d| d.field == Personal::UserAgent).unwrap();
+    let gone =
+        LeafWriter::new().disclosures(&one).into_iter().find(|d| d.field == Personal::UserAgent).unwrap();
     erase(&mut one, Reach::NotUser);
     assert_eq!((one.salt, one.event.user.name.as_deref()), ([0; 16], Some("ada")));
     assert_eq!((one.event.user_agent.as_deref(), one.event.unmapped.as_deref()), (None, None));
@@ -128,11 +130,39 @@ fn records_are_somebodys_as_user_session_actor_or_by_mention() {
         ("login name", |e| e.user.name = some("ADA"), Some(Reach::All)),
         ("address", |e| e.user.email_addr = some("Ada@Contoso.example"), Some(Reach::All)),
         ("name alone", |e| e.user.full_name = some("Ada Lovelace"), Some(Reach::All)),
-        ("somebody else of the same name", |e| { e.user.uid = some("7"); e.user.full_name = some("Ada Lovelace"); }, None),
+        (
+            "somebody else of the same name",
+            |e| {
+                e.user.uid = some("7");
+                e.user.full_name = some("Ada Lovelace");
+            },
+            None,
+        ),
         ("session alone", |e| e.session_uid = some("s-77"), Some(Reach::All)),
-        ("somebody else's session", |e| { e.session_uid = some("s-77"); e.user.name = some("bob"); }, None),
-        ("actor", |e| { e.user.name = some("bob"); e.actor.name = some("ada"); }, Some(Reach::NotUser)),
-        ("mention", |e| { e.user.name = some("bob"); e.status_detail = some("locked by Ada."); }, Some(Reach::Texts)),
+        (
+            "somebody else's session",
+            |e| {
+                e.session_uid = some("s-77");
+                e.user.name = some("bob");
+            },
+            None,
+        ),
+        (
+            "actor",
+            |e| {
+                e.user.name = some("bob");
+                e.actor.name = some("ada");
+            },
+            Some(Reach::NotUser),
+        ),
+        (
+            "mention",
+            |e| {
+                e.user.name = some("bob");
+                e.status_detail = some("locked by Ada.");
+            },
+            Some(Reach::Texts),
+        ),
         ("mention in an object", |e| e.unmapped = some("{\"filter\":\"user:ada\"}"), Some(Reach::Texts)),
         ("part of a word", |e| e.status_detail = some("adapter"), None),
         ("another domain", |e| e.user.name = some("ada@fabrikam.example"), None),

@@ -264,6 +264,8 @@ fn shown(row: LoginRow, link: &dyn Fn(&str) -> String) -> GridRow {
     let place = [row.src_city, row.src_country].into_iter().flatten().collect::<Vec<_>>().join(", ");
     let email = row.user_email_addr.or_else(|| row.user_name.clone().filter(|name| name.contains('@')));
     let is_from_directory = row.name_source == Some(NameSource::Directory);
+    let gone =
+        if row.name_source == Some(NameSource::Erased) { "(erased)".to_owned() } else { String::new() };
     // A filter's value may hold anything but quotes.
     let id_href =
         if id.is_empty() || id.contains('"') { String::new() } else { link(&format!("user:\"{id}\"")) };
@@ -271,7 +273,7 @@ fn shown(row: LoginRow, link: &dyn Fn(&str) -> String) -> GridRow {
         position: row.position,
         id_href,
         id,
-        name: row.user_full_name.or(row.user_name).unwrap_or_default(),
+        name: row.user_full_name.or(row.user_name).unwrap_or(gone),
         email: email.unwrap_or_default(),
         is_from_directory,
         start: time(row.start),

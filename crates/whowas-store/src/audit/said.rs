@@ -67,7 +67,12 @@ impl Said {
         let mut found: Vec<(u64, String)> = self
             .unreadable
             .iter()
-            .map(|at| (*at, "it says that something was erased, in a way that this version does not read".to_owned()))
+            .map(|at| {
+                (
+                    *at,
+                    "it says that something was erased, in a way that this version does not read".to_owned(),
+                )
+            })
             .collect();
         let positions: BTreeSet<u64> = self.lacking.keys().chain(self.stated.keys()).copied().collect();
         for position in positions {
@@ -75,7 +80,10 @@ impl Said {
             let (stated, by) = self.stated.get(&position).copied().unwrap_or_default();
             if lacking > stated {
                 let more = lacking - stated;
-                found.push((position, format!("{more} personal fields are missing, and no record says that they were erased")));
+                found.push((
+                    position,
+                    format!("{more} personal fields are missing, and no record says that they were erased"),
+                ));
             } else if stated > lacking && !pending.contains(&position) {
                 found.push((
                     position,

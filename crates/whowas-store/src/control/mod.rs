@@ -91,6 +91,21 @@ pub struct ErasureEntry {
     pub is_done: bool,
 }
 
+/// A legal hold: what it covers is neither erased nor deleted while it is in force.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Hold {
+    /// Its number; 0 before it is stored.
+    pub id: i64,
+    /// What it covers: `user`, `filter` or `all` …
+    pub covers: String,
+    /// … and whose name, or which filter.
+    pub text: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub created_at: Time,
+}
+
 /// What an erasure takes from the control database.
 #[derive(Clone, Debug, Default)]
 pub struct Scrub {
@@ -210,6 +225,12 @@ pub trait Control: Send + Sync + std::fmt::Debug {
     /// Deletes what an erasure takes, so that none of its bytes is left in the database's files, and then
     /// marks the erasures up to `position` as done. Safe to repeat.
     async fn scrub(&self, name: &EnvironmentName, scrub: &Scrub, position: u64) -> Result<(), StoreError>;
+    /// Puts a hold in force and returns its number.
+    async fn add_hold(&self, name: &EnvironmentName, hold: &Hold) -> Result<i64, StoreError>;
+    /// The holds in force, oldest first.
+    async fn holds(&self, name: &EnvironmentName) -> Result<Vec<Hold>, StoreError>;
+    /// Ends a hold and forgets whom it named; `false` if there is none of this number.
+    async fn release_hold(&self, name: &EnvironmentName, id: i64) -> Result<bool, StoreError>;
     /// Keeps rejected records.
     async fn reject(&self, name: &EnvironmentName, rejected: &[Rejected]) -> Result<(), StoreError>;
     /// Rejected records with numbers above `after`, oldest first, at most `limit`.

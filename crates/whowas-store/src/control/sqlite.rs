@@ -10,7 +10,8 @@ use sqlx::{
 use whowas_event::{EnvironmentName, Kind, Time};
 
 use super::{
-    Commit, Control, Environment, ErasureEntry, Person, Rejected, Scope, Scrub, SecretHash, SessionKind, Token,
+    Commit, Control, Environment, ErasureEntry, Hold, Person, Rejected, Scope, Scrub, SecretHash,
+    SessionKind, Token,
 };
 use crate::StoreError;
 
@@ -23,6 +24,9 @@ const ERASURES: &str = "
 CREATE TABLE erasures (
     environment TEXT NOT NULL, position INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
     is_done INTEGER NOT NULL, PRIMARY KEY (environment, position)) STRICT, WITHOUT ROWID;
+CREATE TABLE holds (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, environment TEXT NOT NULL, covers TEXT NOT NULL, text TEXT NOT NULL,
+    reason TEXT NOT NULL, created_at INTEGER NOT NULL) STRICT;
 ";
 
 const FIRST_TABLES: &str = "
@@ -121,6 +125,16 @@ fn erasure(row: &SqliteRow) -> Result<ErasureEntry, StoreError> {
             .ok_or_else(|| StoreError::corrupt("control database: a kind is no kind"))?,
         body: row.try_get("body")?,
         is_done: row.try_get::<i64, _>("is_done")? != 0,
+    })
+}
+
+fn hold(row: &SqliteRow) -> Result<Hold, StoreError> {
+    Ok(Hold {
+        id: row.try_get("id")?,
+        covers: row.try_get("covers")?,
+        text: row.try_get("text")?,
+        reason: row.try_get("reason")?,
+        created_at: time(row.try_get("created_at")?)?,
     })
 }
 
@@ -288,6 +302,37 @@ impl Control for SqliteControl {
                 .map_err(|_| StoreError::corrupt("control database: a person is no person"))
         };
         entries.iter().map(parse).collect()
+    }
+
+    async fn add_hold(&self, name: &EnvironmentName, hold: &Hold) -> Result<i64, StoreError> {
+        let id = sqlx::query_scalar(
+            "INSERT INTO holds (environment, covers, text, reason, created_at) VALUES (?, ?, ?, ?, ?) RETURNING id",
+        )
+        .bind(name.as_str())
+        .bind(&hold.covers)
+        .bind(&hold.text)
+        .bind(&hold.reason)
+        .bind(hold.created_at.as_ms())
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(id)
+    }
+
+    async fn holds(&self, name: &EnvironmentName) -> Result<Vec<Hold>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM holds WHERE environment = ? ORDER BY id")
+            .bind(name.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(hold).collect()
+    }
+
+    async fn release_hold(&self, name: &EnvironmentName, id: i64) -> Result<bool, StoreError> {
+        let done = sqlx::query("DELETE FROM holds WHERE environment = ? AND id = ?")
+            .bind(name.as_str())
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() == 1)
     }
 
     async fn reject(&self, name: &EnvironmentName, list: &[Rejected]) -> Result<(), StoreError> {

@@ -11,18 +11,19 @@ use whowas_event::{
     Activity, Admitted, Draft, Erasure, Event, Kind, NativeId, Reach, Time, admit, admit::RawData,
     whose::Person,
 };
-use whowas_store::{
-    ErasureOrder, Store, Trail,
-    audit::audit_copy,
-    control::Rejected,
-    erase::add,
-};
+use whowas_store::{ErasureOrder, Store, Trail, audit::audit_copy, control::Rejected, erase::add};
 
 use crate::world::{append, audit, login, name, open};
 
 /// What only Ada's records say.
-const SECRETS: [&str; 6] =
-    ["ada.lovelace@contoso.example", "Ada Lovelace", "198.51.100.77", "ada-laptop", "session-of-ada", "Analytical Engine"];
+const SECRETS: [&str; 6] = [
+    "ada.lovelace@contoso.example",
+    "Ada Lovelace",
+    "198.51.100.77",
+    "ada-laptop",
+    "session-of-ada",
+    "Analytical Engine",
+];
 
 fn ada(n: u64) -> Admitted {
     let mut event = Event {
@@ -52,7 +53,8 @@ fn ada(n: u64) -> Admitted {
 }
 
 fn identity() -> Admitted {
-    let mut event = Event { kind: Kind::Identity, native_id: NativeId::Given("user:1".into()), ..Event::default() };
+    let mut event =
+        Event { kind: Kind::Identity, native_id: NativeId::Given("user:1".into()), ..Event::default() };
     event.user.uid = Some("uid-ada".into());
     event.user.full_name = Some("Ada Lovelace".into());
     event.unmapped = Some("{\"department\":\"Analytical Engine\"}".into());
@@ -196,7 +198,10 @@ async fn a_person_is_gone_from_every_file_and_every_proof_still_holds() {
     // The mention's other fields are as they were.
     let others = trail.records(0..size).await.unwrap();
     let mention = others.iter().find(|one| one.event.native_id.as_str() == "event-5000").unwrap();
-    assert_eq!((mention.event.status_detail.as_deref(), mention.event.user.uid.as_deref()), (None, Some("uid-53")));
+    assert_eq!(
+        (mention.event.status_detail.as_deref(), mention.event.user.uid.as_deref()),
+        (None, Some("uid-53"))
+    );
     let said = trail.records(size..size + 1).await.unwrap().pop().unwrap();
     assert_eq!((said.event.kind, said.event.user.name.as_deref()), (Kind::Erasure, Some("officer")));
     let body = said.event.body.unwrap();
@@ -244,7 +249,10 @@ async fn a_backup_of_the_archive_is_erased_again() {
     copy(&backup.path().join("archive"), &archive);
     let report = audit_copy(archive.parent().unwrap(), &key).await.unwrap();
     let reason = &report.findings[0].reason;
-    assert!(reason.contains("says that") && reason.ends_with("0 are missing: was a backup put back?"), "{reason}");
+    assert!(
+        reason.contains("says that") && reason.ends_with("0 are missing: was a backup put back?"),
+        "{reason}"
+    );
     let (store, trail) = open(folder.path()).await;
     assert_eq!(traces(folder.path(), &trail).await, Vec::<String>::new());
     store.close().await.unwrap();
@@ -269,13 +277,16 @@ async fn a_field_that_is_gone_without_a_record_is_found() {
     let hidden = serde_json::json!(rest.iter().map(|one| one.position).collect::<Vec<_>>());
     drop(store);
     // Whoever holds the folder can have fields erased by a row of the control database, without a record.
-    forge(folder.path(), &Erasure { records: rest.to_vec(), rejected: Vec::new() }).await;
+    forge(folder.path(), &Erasure { records: rest.to_vec(), ..Erasure::default() }).await;
     let (store, _trail) = open(folder.path()).await;
     store.close().await.unwrap();
     let report = audit(&store).await;
     assert!(report.findings.len() >= 60, "{hidden}: {:?}", report.findings);
     let reason = &report.findings[0].reason;
-    assert!(reason.ends_with("personal fields are missing, and no record says that they were erased"), "{reason}");
+    assert!(
+        reason.ends_with("personal fields are missing, and no record says that they were erased"),
+        "{reason}"
+    );
 }
 
 /// Puts an erasure into the control database that no record states.

@@ -115,6 +115,7 @@ async fn check(
         output::json_line(&json!({
             "environment": environment.name, "origin": environment.origin, "vkey": vkey,
             "verified": code == DONE, "size": audit.size, "root": audit.root, "leaves": audit.leaves,
+            "erased": audit.erased,
             "findings": findings,
         }))?;
     } else {
@@ -137,6 +138,12 @@ fn print(
     output::line(format_args!("{} ({key})", environment.name))?;
     if findings.is_empty() {
         output::line(format_args!("  verified: {} records, root {}", audit.leaves, audit.root))?;
+        if audit.erased > 0 {
+            output::line(format_args!(
+                "  {} records lack personal fields, and the trail says of each how many were erased",
+                audit.erased
+            ))?;
+        }
         output::line(format_args!(
             "  re-derived: every leaf, every tile, the root; checked: the checkpoint's signature"
         ))?;

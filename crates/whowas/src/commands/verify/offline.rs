@@ -142,6 +142,12 @@ fn print_bundle(report: &BundleReport, policy: &Policy, has_pinned: bool) -> Res
             "  not proven complete: {undecided} records of positions {first} to {end} cannot be judged without personal fields that are not disclosed; {excluded} do not match"
         ))?;
     }
+    if report.erased > 0 {
+        output::line(format_args!(
+            "  {} rows lack personal fields; the log's own records say that they were erased",
+            report.erased
+        ))?;
+    }
     if report.rows_undecided > 0 {
         output::line(format_args!(
             "  {} rows match by what is not in the record, such as a name in the directory",
