@@ -34,12 +34,18 @@ type Places = BTreeMap<u64, Reach>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ErasedPositions {
     sorted: Vec<u64>,
+    minimum_index: u64,
 }
 
 impl ErasedPositions {
     /// Whether something of this record was erased.
     pub fn contains(&self, position: u64) -> bool {
         self.sorted.binary_search(&position).is_ok()
+    }
+
+    /// Entry bundles that end at or before this position are not handed out (C2SP pruning); 0 as a rule.
+    pub const fn minimum_index(&self) -> u64 {
+        self.minimum_index
     }
 
     /// How many records.
@@ -177,7 +183,7 @@ pub(crate) async fn carry_out(
     opening: &Opening,
     archive: &mut Archive,
     tail: &mut [Arc<TailBatch>],
-) -> Result<(ErasedPositions, u64), StoreError> {
+) -> Result<ErasedPositions, StoreError> {
     let name = &opening.environment.name;
     let entries = opening.control.erasures(name).await?;
     let (mut all, mut open, mut rejected) = (Places::new(), Places::new(), Vec::new());
@@ -204,8 +210,8 @@ pub(crate) async fn carry_out(
         }
         rejected.extend(erasure.rejected);
     }
-    let done = ErasedPositions { sorted: all.into_keys().collect() };
-    let (true, Some(last)) = (is_open, entries.last()) else { return Ok((done, minimum_index)) };
+    let done = ErasedPositions { sorted: all.into_keys().collect(), minimum_index };
+    let (true, Some(last)) = (is_open, entries.last()) else { return Ok(done) };
     tracing::info!(environment = %name, records = open.len(), "personal fields are being erased");
     // First: while the index holds digests of the values, it would know them again. It is built from what
     // is left when all is done, whenever that is.
@@ -228,7 +234,7 @@ pub(crate) async fn carry_out(
     let scrub = Scrub { people: with(|reach| reach == Reach::All), attributes: with(|_| true), rejected };
     // Last: from here on the erasure is done, and is not looked at again.
     opening.control.scrub(name, &scrub, last.position).await?;
-    Ok((done, minimum_index))
+    Ok(done)
 }
 
 /// Every staging object with a record that is meant is replaced by one of the same name.

@@ -64,7 +64,7 @@ impl Opening {
         }
         let mut tail = self.tail(archive.archived_to(), committed.size).await?;
         archive.sweep().await?;
-        let (erased, minimum_index) = erase::carry_out(&self, &mut archive, &mut tail).await?;
+        let erased = erase::carry_out(&self, &mut archive, &mut tail).await?;
         let people = self.control.people(&self.environment.name).await?;
         let observed = Observed::new(people.iter());
         let sequencer = self.sequencer(&published, &committed, &archive, &tail, observed).await?;
@@ -75,7 +75,6 @@ impl Opening {
             tail,
             directory: Arc::new(Directory::new(people)),
             erased: Arc::new(erased),
-            minimum_index,
         };
         let Environment { name, origin, .. } = self.environment;
         let shared = Arc::new(Shared::new(name, origin, self.objects, snapshot, cosigned));

@@ -71,8 +71,6 @@ pub struct Snapshot {
     pub directory: Arc<Directory>,
     /// Records that lack personal fields because they were erased.
     pub erased: Arc<ErasedPositions>,
-    /// Entry bundles that end at or before this position are not handed out (C2SP pruning); 0 as a rule.
-    pub minimum_index: u64,
 }
 
 impl Snapshot {

@@ -69,7 +69,7 @@ pub(crate) async fn entries(
     let id = TileId::parse_entries(&format!("tile/entries/{bundle}"));
     let id = id.map_err(|e| Problem::not_found(e.to_string()))?;
     let bytes = permit.trail.entry_bundle(id).await?;
-    let minimum_index = permit.trail.snapshot().minimum_index;
+    let minimum_index = permit.trail.snapshot().erased.minimum_index();
     let bytes = bytes.ok_or_else(|| match minimum_index {
         0 => Problem::not_found("there is no such entry bundle in this tree"),
         index => Problem::not_found(format!(

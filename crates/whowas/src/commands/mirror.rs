@@ -64,7 +64,7 @@ async fn tile(trail: &Trail, id: TileId, folder: &Path) -> Result<u8, Failure> {
     }
     if id.level == 0 && !folder.join(id.entries_path()).exists() {
         let end = id.index.saturating_mul(256).saturating_add(u64::from(id.width));
-        let is_pruned = end <= trail.snapshot().minimum_index;
+        let is_pruned = end <= trail.snapshot().erased.minimum_index();
         match trail.entry_bundle(id).await? {
             None if is_pruned => {}
             bundle => {
