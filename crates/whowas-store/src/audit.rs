@@ -41,6 +41,8 @@ pub struct Audit {
     pub leaves: u64,
     /// Records that lack personal fields, which the trail says were erased.
     pub erased: u64,
+    /// Public keys that signed this trail before, as its `key` records say.
+    pub former_keys: Vec<String>,
     /// What is wrong; empty if everything holds. The first is the one to look at.
     pub findings: Vec<Finding>,
 }
@@ -129,6 +131,7 @@ impl Auditor {
         }
         let said = std::mem::take(&mut self.said);
         self.audit.erased = said.erased();
+        self.audit.former_keys = said.former_keys();
         for (position, reason) in said.contradictions(&self.pending) {
             self.found(format!("position {position}"), reason);
         }

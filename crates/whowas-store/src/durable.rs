@@ -150,6 +150,11 @@ pub(crate) fn write_file(path: &FsPath, bytes: &[u8]) -> io::Result<()> {
     write_durably(path, &PutPayload::from(bytes.to_vec()), serial | 1 << 63, false)
 }
 
+/// Creates a folder and those above it, as far as they are not there. Their entries are durable.
+pub(crate) fn create_folder(path: &FsPath) -> io::Result<()> {
+    open_directory(&std::path::absolute(path)?).map(drop)
+}
+
 /// Makes the directory entry of a file durable.
 pub(crate) fn sync_parent(path: &FsPath) -> io::Result<()> {
     path.parent().map_or(Ok(()), |parent| open_directory(parent)?.sync_all())

@@ -53,7 +53,7 @@ pub struct Store {
     clock: Arc<dyn Clock>,
     origin_base: String,
     /// One opening at a time; the map is small.
-    trails: tokio::sync::Mutex<BTreeMap<EnvironmentName, Arc<Trail>>>,
+    pub(crate) trails: tokio::sync::Mutex<BTreeMap<EnvironmentName, Arc<Trail>>>,
     /// Held, never written after opening: the operating system frees it when the process ends.
     _lock: File,
 }
@@ -78,7 +78,7 @@ impl Store {
                     root.display()
                 )));
             }
-            fs::create_dir_all(root).map_err(|e| StoreError::file(root, e))?;
+            durable::create_folder(root).map_err(|e| StoreError::file(root, e))?;
         }
         let root = fs::canonicalize(root).map_err(|e| StoreError::file(root, e))?;
         let lock = lock(&root)?;
@@ -126,6 +126,7 @@ impl Store {
         let Some(environment) = self.control.environment(name).await? else {
             return Err(StoreError::NotFound(format!("there is no environment {name}")));
         };
+        self.finish_rotation(&environment).await?;
         let trail = Arc::new(self.opening(environment)?.open().await?);
         trails.insert(name.clone(), trail.clone());
         Ok(trail)
@@ -144,7 +145,7 @@ impl Store {
                 SigningKey::from_seed(&origin, seed).map_err(|e| StoreError::Invalid(e.to_string()))?;
             let path = self.key_path(name);
             if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder).map_err(|e| StoreError::file(folder, e))?;
+                durable::create_folder(folder).map_err(|e| StoreError::file(folder, e))?;
             }
             write_secret(&path, &signer.to_secret_text())?;
             let empty =
@@ -193,7 +194,7 @@ impl Store {
     fn opening(&self, environment: Environment) -> Result<Opening, StoreError> {
         let folder = self.trail_folder(&environment.name);
         let archive = folder.join("archive");
-        fs::create_dir_all(&archive).map_err(|e| StoreError::file(&archive, e))?;
+        durable::create_folder(&archive).map_err(|e| StoreError::file(&archive, e))?;
         let archive_url = Url::from_directory_path(&archive)
             .map_err(|()| StoreError::Invalid(format!("{} is no absolute path", archive.display())))?;
         Ok(Opening {
@@ -217,7 +218,12 @@ impl Store {
         self.root.join("trails").join(name.project()).join(name.environment())
     }
 
-    fn key_path(&self, name: &EnvironmentName) -> PathBuf {
+    /// The key that a rotation is about to bring in.
+    pub(crate) fn next_key_path(&self, name: &EnvironmentName) -> PathBuf {
+        self.root.join("keys").join(name.project()).join(format!("{}.key.next", name.environment()))
+    }
+
+    pub(crate) fn key_path(&self, name: &EnvironmentName) -> PathBuf {
         self.root.join("keys").join(name.project()).join(format!("{}.key", name.environment()))
     }
 

@@ -247,6 +247,9 @@ pub(crate) struct Verify {
     /// The log's public key, or a file that holds it, from a place you trust
     #[arg(long, value_name = "VKEY")]
     pub(crate) vkey: Option<String>,
+    /// How a key you trust handed over to a later one: a file of `key rotate --statement`; in order
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rotation: Vec<PathBuf>,
     /// A checkpoint of the same log that you kept: what you verify must contain it
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Option<PathBuf>,
@@ -280,6 +283,18 @@ pub(crate) struct Mirror {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
+    /// Give the trail a new key; the old one signs the record of it, and is deleted
+    Rotate {
+        /// PROJECT/ENVIRONMENT
+        #[arg(long, value_name = "P/E")]
+        environment: EnvironmentName,
+        /// Why; kept in the trail
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Write what tells whoever trusts the old key of the new one: for `verify --rotation`
+        #[arg(long, value_name = "FILE")]
+        statement: PathBuf,
+    },
     /// Print the public key (vkey): give it to whoever is to verify
     Show {
         /// PROJECT/ENVIRONMENT

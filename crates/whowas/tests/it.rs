@@ -16,12 +16,16 @@ mod evidence;
 mod http;
 #[path = "it/input.rs"]
 mod input;
+#[path = "it/key.rs"]
+mod key;
 #[path = "it/kill.rs"]
 mod kill;
 #[path = "it/logs.rs"]
 mod logs;
 #[path = "it/offline.rs"]
 mod offline;
+#[path = "it/power.rs"]
+mod power;
 #[path = "it/script.rs"]
 mod script;
 #[path = "it/sessions.rs"]

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::RecordBatch;
-use whowas_event::{Erasure, Record};
+use serde_json::Value;
+use whowas_event::{Erasure, Kind, Record, erasure::SELF};
 
 use crate::{StoreError, columns::read_records};
 
@@ -16,6 +17,8 @@ pub(super) struct Said {
     stated: BTreeMap<u64, (u32, u64)>,
     /// Erasure records that cannot be read.
     unreadable: Vec<u64>,
+    /// Keys that handed over, by position of the record.
+    former_keys: BTreeMap<u64, String>,
 }
 
 impl Said {
@@ -32,6 +35,11 @@ impl Said {
     pub(super) fn note(&mut self, position: u64, record: &Record) {
         if let Some(erased) = &record.erased {
             self.lacking.insert(position, u32::try_from(erased.count()).unwrap_or(u32::MAX));
+        }
+        if record.event.kind == Kind::Key && record.source == SELF && record.format == SELF {
+            let body = record.event.body.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+            let old = body.as_ref().and_then(|body| body.get("old")).and_then(Value::as_str);
+            self.former_keys.extend(old.map(|old| (position, old.to_owned())));
         }
         match Erasure::of(record) {
             None => {}
@@ -55,6 +63,12 @@ impl Said {
             self.state(position, count, by);
         }
         self.unreadable.extend(other.unreadable);
+        self.former_keys.extend(other.former_keys);
+    }
+
+    /// In the order of the records.
+    pub(super) fn former_keys(&self) -> Vec<String> {
+        self.former_keys.values().cloned().collect()
     }
 
     /// Number of records that lack something.
