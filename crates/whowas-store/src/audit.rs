@@ -95,6 +95,7 @@ pub async fn audit_copy(folder: &FsPath, key: &VerifyingKey) -> Result<Audit, St
         created_at: Time::default(),
         size: signed.map_or(0, |checkpoint| checkpoint.size),
         checkpoint,
+        last_recorded_at: Time::default(),
     };
     let mut auditor = Auditor::new(objects);
     auditor.run(&environment, key.clone()).await;

@@ -181,6 +181,7 @@ impl Opening {
         }
         let frontier = frontier_of(&tiles)?;
         let mut sequencer = Sequencer::new(self.environment.secret, seen, frontier, tiles, observed);
+        sequencer.last_recorded_at = self.environment.last_recorded_at;
         for batch in tail {
             if batch.span.end > size {
                 let hashes = leaf_hashes(batch.span, &batch.batch)?;

@@ -17,7 +17,7 @@ use whowas_tlog::{
 use crate::{
     StoreError,
     columns::{BatchBuilder, RowBytes, SCHEMA, empty_record},
-    control::{ErasureEntry, Person},
+    control::{Commit, ErasureEntry, Person},
     directory::{Observed, person_of},
     seen::{Seen, SeenIndex},
 };
@@ -70,10 +70,10 @@ pub(crate) struct Sequencer {
     pub(crate) seen: SeenIndex,
     frontier: Frontier,
     tiles: TileBuilder,
-    last_recorded_at: Time,
+    pub(crate) last_recorded_at: Time,
     observed: Observed,
     /// Erasures that the records of the last batch state.
-    pub(crate) erasures: Vec<ErasureEntry>,
+    erasures: Vec<ErasureEntry>,
     /// Of the last batch.
     row_bytes: RowBytes,
 }
@@ -180,6 +180,18 @@ impl Sequencer {
             )));
         }
         Ok(self.tiles.take_changed())
+    }
+
+    /// What becomes true when the records that were sequenced last are committed.
+    pub(crate) fn commit_of(
+        &mut self,
+        expected_size: u64,
+        checkpoint: String,
+        people: Vec<Person>,
+    ) -> Commit {
+        let (size, recorded_at) = (self.size(), self.last_recorded_at);
+        let erasures = std::mem::take(&mut self.erasures);
+        Commit { expected_size, size, checkpoint, recorded_at, people, erasures }
     }
 
     /// Replays committed records: the same growth, from their columns.

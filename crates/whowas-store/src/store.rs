@@ -155,8 +155,9 @@ impl Store {
             objects.put("checkpoint", checkpoint.clone().into_bytes()).await?;
             objects.put("vkey", format!("{}\n", signer.verifying_key()).into_bytes()).await?;
             let created_at = self.clock.now();
+            let (name, last_recorded_at) = (name.clone(), Time::default());
             let environment =
-                Environment { name: name.clone(), origin, secret, created_at, size: 0, checkpoint };
+                Environment { name, origin, secret, created_at, size: 0, checkpoint, last_recorded_at };
             // The environment exists from here on; a crash before leaves files that the next try replaces.
             self.control.create_environment(&environment).await?;
         }

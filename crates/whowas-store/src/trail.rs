@@ -23,7 +23,7 @@ use whowas_tlog::{
 use crate::{
     Clock, StoreError,
     archive::{Archive, ArchiveFile},
-    control::{Commit, Control},
+    control::Control,
     cosigned::Newest,
     directory::Directory,
     entries::EntryCache,
@@ -380,9 +380,8 @@ impl Writer {
         let checkpoint =
             Checkpoint { origin: self.shared.origin.clone(), size, root, extensions: Vec::new() };
         let checkpoint = checkpoint.sign(&self.signer);
-        let erasures = std::mem::take(&mut sequencer.erasures);
-        let commit =
-            Commit { expected_size, size, checkpoint: checkpoint.clone(), people: people.clone(), erasures };
+        let (note, people_changed) = (checkpoint.clone(), people.clone());
+        let commit = sequencer.commit_of(expected_size, note, people_changed);
         if !self.control.commit(&self.shared.name, &commit).await? {
             return Err(StoreError::Poisoned(format!(
                 "another writer has committed to this trail beyond position {expected_size}"

@@ -12,6 +12,8 @@ mod corpus;
 mod erase;
 #[path = "it/evidence.rs"]
 mod evidence;
+#[path = "it/faults.rs"]
+mod faults;
 #[path = "it/http.rs"]
 mod http;
 #[path = "it/input.rs"]

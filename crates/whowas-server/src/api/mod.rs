@@ -21,7 +21,10 @@ use axum::{
 use hyper::{StatusCode, header::CONTENT_TYPE};
 use serde_json::json;
 
-use crate::{app::App, problem::Problem};
+use crate::{
+    app::App,
+    problem::{Problem, Whole},
+};
 
 /// The description of this API.
 pub(crate) async fn openapi() -> Response {
@@ -43,7 +46,10 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Result<Response, Prob
         (StatusCode::SERVICE_UNAVAILABLE, "stopped")
     };
     let answer = json!({ "status": word, "environments": names.len(), "stopped": stopped });
-    Ok((status, Json(answer)).into_response())
+    let mut response = (status, Json(answer)).into_response();
+    // Which trails have stopped is what a probe wants to know: no problem details instead of it.
+    response.extensions_mut().insert(Whole);
+    Ok(response)
 }
 
 /// Sums over all environments, in the Prometheus text format.

@@ -28,6 +28,8 @@ pub struct Environment {
     pub size: u64,
     /// The signed checkpoint of that tree.
     pub checkpoint: String,
+    /// The latest `recorded_at`: a clock that is set back while nothing runs does not turn the order of times.
+    pub last_recorded_at: Time,
 }
 
 impl std::fmt::Debug for Environment {
@@ -72,6 +74,8 @@ pub struct Commit {
     pub size: u64,
     /// The new signed checkpoint.
     pub checkpoint: String,
+    /// When the newest records got their positions.
+    pub recorded_at: Time,
     /// People whose directory entry changed.
     pub people: Vec<Person>,
     /// Erasures that the records of the commit state. From the commit on they must be carried out.

@@ -27,6 +27,7 @@ CREATE TABLE erasures (
 CREATE TABLE holds (
     id INTEGER PRIMARY KEY AUTOINCREMENT, environment TEXT NOT NULL, covers TEXT NOT NULL, text TEXT NOT NULL,
     reason TEXT NOT NULL, created_at INTEGER NOT NULL) STRICT;
+ALTER TABLE environments ADD COLUMN last_recorded_at INTEGER NOT NULL DEFAULT 0;
 ";
 
 const FIRST_TABLES: &str = "
@@ -115,6 +116,7 @@ fn environment(row: &SqliteRow) -> Result<Environment, StoreError> {
         created_at: time(row.try_get("created_at")?)?,
         size: from_db(row.try_get("size")?, "a size")?,
         checkpoint: row.try_get("checkpoint")?,
+        last_recorded_at: time(row.try_get("last_recorded_at")?)?,
     })
 }
 
@@ -212,14 +214,17 @@ impl Control for SqliteControl {
 
     async fn commit(&self, name: &EnvironmentName, commit: &Commit) -> Result<bool, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let swapped =
-            sqlx::query("UPDATE environments SET size = ?, checkpoint = ? WHERE name = ? AND size = ?")
-                .bind(to_db(commit.size))
-                .bind(&commit.checkpoint)
-                .bind(name.as_str())
-                .bind(to_db(commit.expected_size))
-                .execute(&mut *transaction)
-                .await?;
+        let swapped = sqlx::query(
+            "UPDATE environments SET size = ?, checkpoint = ?, last_recorded_at = max(last_recorded_at, ?)
+                 WHERE name = ? AND size = ?",
+        )
+        .bind(to_db(commit.size))
+        .bind(&commit.checkpoint)
+        .bind(commit.recorded_at.as_ms())
+        .bind(name.as_str())
+        .bind(to_db(commit.expected_size))
+        .execute(&mut *transaction)
+        .await?;
         if swapped.rows_affected() == 0 {
             return Ok(false);
         }

@@ -24,6 +24,7 @@ fn environment() -> Environment {
         created_at: at(5),
         size: 0,
         checkpoint: "empty".into(),
+        last_recorded_at: Time::default(),
     }
 }
 
@@ -40,12 +41,15 @@ async fn environments_commit_by_compare_and_swap(control: &dyn Control) {
     assert_eq!(control.environment(&name()).await.unwrap(), None);
     control.create_environment(&environment()).await.unwrap();
     assert!(matches!(control.create_environment(&environment()).await, Err(StoreError::Invalid(_))));
+    // Written with the swap, and never put back.
+    let recorded_at = at(77);
     let person = Person { id: "p".into(), uid: Some("u".into()), position: 3, ..Person::default() };
     let commit = Commit {
         expected_size: 0,
         size: 9,
         checkpoint: "nine".into(),
         people: vec![person.clone()],
+        recorded_at,
         ..Commit::default()
     };
     assert!(control.commit(&name(), &commit).await.unwrap());
@@ -65,7 +69,8 @@ async fn environments_commit_by_compare_and_swap(control: &dyn Control) {
     };
     assert!(control.commit(&name(), &commit).await.unwrap());
     assert_eq!(control.people(&name()).await.unwrap(), [renamed]);
-    assert_eq!(control.environments().await.unwrap().len(), 1);
+    let last = control.environments().await.unwrap().pop().unwrap();
+    assert_eq!((last.name, last.last_recorded_at), (name(), at(77)));
 }
 
 async fn rejected_records_are_kept_until_resolved(control: &dyn Control) {
@@ -147,6 +152,7 @@ async fn erasures_are_done_once_what_they_take_is_gone(control: &dyn Control) {
         size: 20,
         checkpoint: "20".into(),
         people: vec![person("gone", 14), person("bare", 15), person("kept", 16)],
+        recorded_at: at(1),
         erasures: vec![entry(17), entry(18)],
     };
     assert!(control.commit(&name(), &commit).await.unwrap());
@@ -187,7 +193,7 @@ async fn older_tables_are_brought_up_to_date_and_newer_ones_are_refused() {
         connection.close().await.unwrap();
     };
     conforms(&SqliteControl::open(&path).await.unwrap()).await;
-    sql("ALTER TABLE rejected DROP COLUMN column_number; DROP TABLE erasures; DROP TABLE holds; PRAGMA user_version = 1").await;
+    sql("ALTER TABLE rejected DROP COLUMN column_number; DROP TABLE erasures; DROP TABLE holds; ALTER TABLE environments DROP COLUMN last_recorded_at; PRAGMA user_version = 1").await;
     let control = SqliteControl::open(&path).await.unwrap();
     let kept = control.rejected(&name(), 0, 10).await.unwrap();
     assert_eq!(kept.iter().map(|one| (one.record, one.column)).collect::<Vec<_>>(), [(5, None)]);
