@@ -16,10 +16,10 @@ use crate::{
 };
 
 /// Calls that are made to fail in a run before a merge; `WHOWAS_FAULTS=all` goes on until none is left.
-const FAULTS: usize = 12;
+const FAULTS: usize = 8;
 
 /// Runs one import under strace with a fault at the `nth` call; whether the fault came.
-fn import_with_fault(world: &World, fault: &str, nth: usize) -> bool {
+fn import_with_fault(world: &World, fault: &str, nth: usize, before: u64) -> bool {
     let log = world.path("strace.log");
     let (calls, error) = fault.split_once(':').unwrap();
     let run = Command::new("strace")
@@ -43,9 +43,9 @@ fn import_with_fault(world: &World, fault: &str, nth: usize) -> bool {
     assert!(run.status.success() || !said.is_empty(), "{fault} {nth}: it failed and said nothing");
     let found = world.run(&format!("--json sql --environment {P_E} 'SELECT count(*) AS n FROM logins'"));
     let count = match found.code() {
-        Some(0) => found.lines()[0]["n"].as_u64().unwrap(),
+        Some(0) => found.lines()[0]["n"].as_u64().unwrap() - before,
         // No trail yet.
-        Some(2) => 0,
+        Some(2) if before == 0 => 0,
         _ => panic!("{fault} {nth}: opening after the fault: {found}"),
     };
     assert!(!is_promised || count == 9, "{fault} {nth}: {count} of 9 after a promise; {said}");
@@ -80,10 +80,11 @@ fn a_call_that_fails_is_no_false_promise() {
             let world = World::new();
             world.fixture("logins-week-45.csv");
             world.fixture("portal.ndjson");
-            if nth % 2 == 0 {
+            let before = if nth % 2 == 0 { 4 } else { 0 };
+            if before > 0 {
                 world.run(&format!("import --environment {P_E} portal.ndjson")).exits(0);
             }
-            let has_come = import_with_fault(&world, fault, nth.div_ceil(2));
+            let has_come = import_with_fault(&world, fault, nth.div_ceil(2), before);
             came += usize::from(has_come);
             if (!has_come && nth % 2 == 0) || (!is_all && nth >= FAULTS) {
                 break;
