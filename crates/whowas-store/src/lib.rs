@@ -27,6 +27,7 @@ mod staging;
 mod store;
 mod trail;
 pub mod witness;
+mod writer;
 
 pub use archive::ArchiveFile;
 pub use control::Person;

@@ -178,9 +178,14 @@ impl SeenIndex {
         self.size += 1;
     }
 
+    /// Whether [`maintain`](Self::maintain) would write.
+    pub(crate) fn is_full(&self) -> bool {
+        self.size - self.flushed_to >= MEMORY_ENTRIES_MAX as u64
+    }
+
     /// Moves memory to a run when there is much of it, and merges runs when there are many.
     pub(crate) fn maintain(&mut self) -> Result<(), StoreError> {
-        if self.size - self.flushed_to < MEMORY_ENTRIES_MAX as u64 {
+        if !self.is_full() {
             return Ok(());
         }
         let mut entries: Vec<Seen> = self.memory.drain().map(|(_, seen)| seen).collect();
