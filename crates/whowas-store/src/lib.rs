@@ -9,6 +9,7 @@
 
 mod archive;
 pub mod audit;
+mod bloom;
 pub mod columns;
 pub mod control;
 mod cosigned;
