@@ -1,13 +1,15 @@
 //! Sources: how foreign records get into a trail, and what the trail says about how complete they are.
 //!
-//! Today: files and request bodies ([`import()`]), and what they left behind as not understood
-//! ([`retry_rejected`]). This crate decides nothing about a record: formats read it (`whowas-format`), the
+//! Today: files and request bodies ([`import()`]), what receivers take ([`receive`], counted in [`intake`]), and what
+//! they left behind as not understood ([`retry_rejected`]). This crate decides nothing about a record: formats read it (`whowas-format`), the
 //! admission accepts it (`whowas-event`), the sequencer places it (`whowas-store`).
 
 mod error;
 mod import;
+pub mod intake;
 mod note;
 mod read;
+pub mod receive;
 mod retry;
 mod summary;
 

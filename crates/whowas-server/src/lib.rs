@@ -17,6 +17,7 @@ mod console;
 mod headers;
 mod io;
 mod problem;
+mod receive;
 mod router;
 pub mod secret;
 mod serve;

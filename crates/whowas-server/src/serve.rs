@@ -113,7 +113,7 @@ impl Server {
         for name in store.environments().await? {
             store.trail(&name).await?;
         }
-        let app = Arc::new(App::new(store, door.is_tls())?);
+        let app = Arc::new(App::new(store, door.is_tls(), Arc::default())?);
         let router = router(app.clone());
         Ok(Self { door, app, router, witnessing: None })
     }
