@@ -6,9 +6,12 @@
 //!
 //! Start at [`Format`], the contract every format meets, and [`registry::FORMATS`], the list of them.
 
+pub mod appinsights;
 pub mod authlog;
 mod authmessage;
+pub mod cef;
 mod chunk;
+pub mod cloudevents;
 pub mod container;
 pub mod contract;
 pub mod dates;
@@ -29,6 +32,7 @@ pub mod journal;
 mod jsonscan;
 pub mod jsonstream;
 pub mod lcs;
+pub mod leef;
 mod lines;
 pub mod native;
 mod native_fields;
@@ -37,9 +41,12 @@ mod pammessage;
 mod person;
 pub mod protobuf;
 pub mod registry;
+mod seclines;
+mod seclog;
 mod sshdmessage;
 mod strict;
 mod syslog;
+pub mod sysloglines;
 pub mod sysuserlog;
 pub mod table;
 mod tabular;

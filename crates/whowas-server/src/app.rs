@@ -18,7 +18,7 @@ use whowas_store::{
     control::{Control, SecretHash, Token},
 };
 
-use crate::receive::inbound::Inbound;
+use crate::receive::{inbound::Inbound, track::Known};
 
 /// Imports at once: each has a thread and some 30 MB of batches.
 const IMPORTS_MAX: usize = 4;
@@ -37,6 +37,7 @@ pub(crate) struct App {
     pub(crate) imports: Arc<Semaphore>,
     pub(crate) inbound: Inbound,
     pub(crate) intakes: Arc<Intakes>,
+    pub(crate) known: Known,
     /// Valid tokens by the digest of their secret: thousands of small requests a second must not each ask
     /// the control database, whose one connection commits.
     tokens: Mutex<HashMap<SecretHash, (Instant, Arc<Token>)>>,
@@ -52,6 +53,7 @@ impl App {
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
             inbound: Inbound::default(),
             intakes,
+            known: Known::default(),
             tokens: Mutex::default(),
         })
     }

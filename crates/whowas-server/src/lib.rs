@@ -13,6 +13,8 @@ mod app;
 mod assets;
 mod auth;
 mod body;
+mod connection;
+mod connections;
 mod console;
 mod headers;
 mod io;

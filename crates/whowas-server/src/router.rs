@@ -55,6 +55,11 @@ fn receiver_routes() -> Router<Arc<App>> {
     Router::new()
         .route("/v1/logs", post(receive::otlp::logs))
         .route("/opentelemetry.proto.collector.logs.v1.LogsService/Export", post(receive::grpc::export))
+        .route("/v2/track", post(receive::track::track))
+        .route("/v2.1/track", post(receive::track::track))
+        .route("/appinsights/{token}/v2/track", post(receive::track::track_by_path))
+        .route("/appinsights/{token}/v2.1/track", post(receive::track::track_by_path))
+        .route("/cloudevents", post(receive::cloudevents::receive))
 }
 
 fn console_routes() -> Router<Arc<App>> {

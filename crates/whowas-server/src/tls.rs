@@ -20,7 +20,7 @@ pub struct TlsFiles {
 }
 
 impl TlsFiles {
-    /// TLS 1.2 and 1.3, HTTP/1.1.
+    /// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
     pub(crate) fn acceptor(&self) -> Result<TlsAcceptor, ServeError> {
         let wrong = |path: &PathBuf, e: String| ServeError::Tls(format!("{}: {e}", path.display()));
         let chain = CertificateDer::pem_file_iter(&self.certificate)
@@ -32,7 +32,7 @@ impl TlsFiles {
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .map_err(|e| wrong(&self.certificate, e.to_string()))?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }

@@ -19,7 +19,7 @@ const INBOUND_KIB_MAX: u32 = 64 * 1024;
 /// Bodies that are decompressed or parsed at once, where that takes a thread of its own.
 const TURNS_MAX: usize = 4;
 /// From the beginning of a body to its end: a sender that drips must not keep its room for ever.
-const BODY_TIME_MAX: Duration = Duration::from_secs(60);
+pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(60);
 /// A compressed body up to so many bytes is opened where it is. It gives up to 400 times as much, in 10 ms.
 const INLINE_COMPRESSED_BYTES_MAX: usize = 4 * 1024;
 

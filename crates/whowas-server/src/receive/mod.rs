@@ -5,9 +5,11 @@
 //! may send, how a body is read within bounds, how items are recorded and counted. A request is answered when all
 //! of its records are durable, sequenced and provable; until then it may be sent again, and nothing is doubled.
 
+pub(crate) mod cloudevents;
 pub(crate) mod grpc;
 pub(crate) mod inbound;
 pub(crate) mod otlp;
+pub(crate) mod track;
 
 use std::sync::Arc;
 
