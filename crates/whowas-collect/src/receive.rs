@@ -161,6 +161,8 @@ pub async fn record(
             intake.add(Outcome::SetAside, received.set_aside);
             intake.add(Outcome::Rejected, received.rejected);
         }
+        // Whoever waits tries again by itself: nobody was refused.
+        Err(_) if when_full == WhenFull::Wait => {}
         Err(_) => intake.add(Outcome::Refused, items),
     }
     received

@@ -16,8 +16,7 @@ use tokio::{
     runtime::Handle,
     time::{Instant, Sleep, sleep},
 };
-
-use crate::connections::InHand;
+use whowas_collect::connections::InHand;
 
 /// A body whose sender must go on sending.
 pub(crate) struct IdleTimeout {

@@ -22,12 +22,12 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
+use whowas_collect::connections::Open;
 
 use crate::{
     Limits,
     auth::Peer,
     body::{Held, IdleTimeout},
-    connections::Open,
     io::{Begun, WriteTimeout},
 };
 

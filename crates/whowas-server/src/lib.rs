@@ -14,7 +14,6 @@ mod assets;
 mod auth;
 mod body;
 mod connection;
-mod connections;
 mod console;
 mod headers;
 mod io;

@@ -11,6 +11,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
+use whowas_collect::{connections::Connections, intake::Intakes};
 use whowas_query::QueryError;
 use whowas_store::{Store, StoreError, control::SessionKind};
 
@@ -19,7 +20,6 @@ use crate::{
     app::App,
     auth::LINK_MINUTES,
     connection::Connection,
-    connections::Connections,
     router::router,
     secret,
     witnessing::{WitnessAddress, Witnessing},
@@ -113,6 +113,11 @@ impl Server {
         let app = Arc::new(App::new(store, door.is_tls(), Arc::default())?);
         let router = router(app.clone());
         Ok(Self { door, app, router, witnessing: None })
+    }
+
+    /// The counters that `/metrics` shows, for receivers beside this server.
+    pub fn intakes(&self) -> Arc<Intakes> {
+        self.app.intakes.clone()
     }
 
     /// Has checkpoints cosigned by these witnesses while the server runs. Asks each once about every trail

@@ -1,4 +1,4 @@
-//! The connections that are open, and which of them goes when there is no room for the next.
+//! The connections that a listener has open, and which of them goes when there is no room for the next.
 //!
 //! A connection without a request in hand is worth less than one that comes: whoever holds many idle ones must
 //! not keep others out. The longest idle goes first, at once and without a word, since nobody waits for an
@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 /// What a connection does now.
 #[derive(Debug, Default)]
-pub(crate) struct Activity {
+pub struct Activity {
     /// Requests that are not answered yet; HTTP/2 has several.
     requests: AtomicUsize,
     /// When the last one ended, as a count over all connections.
@@ -27,14 +27,14 @@ pub(crate) struct Activity {
 
 /// A request in hand, for as long as this is held.
 #[derive(Debug)]
-pub(crate) struct InHand {
+pub struct InHand {
     activity: Arc<Activity>,
     connections: Arc<Connections>,
 }
 
 /// All open connections.
 #[derive(Debug, Default)]
-pub(crate) struct Connections {
+pub struct Connections {
     open: Mutex<BTreeMap<u64, Arc<Activity>>>,
     /// Counts what happens: an order of moments without a clock.
     moments: AtomicU64,
@@ -46,7 +46,7 @@ impl Connections {
     }
 
     /// A connection that begins, idle.
-    pub(crate) fn open(self: &Arc<Self>) -> Open {
+    pub fn open(self: &Arc<Self>) -> Open {
         let activity = Arc::new(Activity::default());
         let id = self.moment();
         activity.idle_since.store(id, Ordering::Relaxed);
@@ -55,7 +55,7 @@ impl Connections {
     }
 
     /// Ends the connection that is idle for longest; false if none is.
-    pub(crate) fn evict(&self) -> bool {
+    pub fn evict(&self) -> bool {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = open.iter().filter(|(_, activity)| activity.requests.load(Ordering::Acquire) == 0);
         let longest = idle.min_by_key(|(_, activity)| activity.idle_since.load(Ordering::Relaxed));
@@ -70,7 +70,7 @@ impl Connections {
 
 /// One open connection; it is off the list when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Open {
+pub struct Open {
     id: u64,
     activity: Arc<Activity>,
     connections: Arc<Connections>,
@@ -78,13 +78,13 @@ pub(crate) struct Open {
 
 impl Open {
     /// A request begins.
-    pub(crate) fn request(&self) -> InHand {
+    pub fn request(&self) -> InHand {
         self.activity.requests.fetch_add(1, Ordering::AcqRel);
         InHand { activity: self.activity.clone(), connections: self.connections.clone() }
     }
 
     /// Returns when the connection must go.
-    pub(crate) async fn evicted(&self) {
+    pub async fn evicted(&self) {
         loop {
             self.activity.evicted.notified().await;
             // A request may have come in between: it is answered, and the connection stays.
