@@ -62,7 +62,11 @@ pub(crate) struct SyslogSetting {
     /// Who may send: addresses and prefixes, such as `10.0.0.0/8`.
     #[serde(default)]
     pub(crate) allow: Vec<String>,
-    /// For `tls`: senders must show a certificate of this authority (PEM). Certificate and key of our own are `tls_cert` and `tls_key`.
+    /// For `tls`: certificate chain and private key, PEM; by default those of the server.
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of `tls_cert`.
+    pub(crate) tls_key: Option<PathBuf>,
+    /// For `tls`: senders must show a certificate of this authority (PEM).
     pub(crate) tls_client_ca: Option<PathBuf>,
 }
 

@@ -106,13 +106,23 @@ fn options(setting: &SyslogSetting, tls: Option<&TlsFiles>) -> Result<SyslogOpti
         TransportWord::Udp => Transport::Udp,
         TransportWord::Tcp => Transport::Tcp,
         TransportWord::Tls => {
-            let files = tls.ok_or("TLS needs a certificate and a key: set `tls_cert` and `tls_key`")?;
+            let own = match (&setting.tls_cert, &setting.tls_key) {
+                (Some(certificate), Some(key)) => {
+                    Some(TlsFiles { certificate: certificate.clone(), key: key.clone() })
+                }
+                (None, None) => None,
+                _ => return Err("TLS needs both a certificate and a key".to_owned()),
+            };
+            let files = own.as_ref().or(tls);
+            let files = files.ok_or("TLS needs a certificate and a key: set `tls_cert` and `tls_key`")?;
             let acceptor = files.acceptor_of_streams(setting.tls_client_ca.as_deref());
             Transport::Tls(acceptor.map_err(|error| error.to_string())?)
         }
     };
-    if setting.tls_client_ca.is_some() && setting.transport != TransportWord::Tls {
-        return Err("`tls_client_ca` is for the transport tls".to_owned());
+    let has_tls =
+        [&setting.tls_cert, &setting.tls_key, &setting.tls_client_ca].iter().any(|path| path.is_some());
+    if has_tls && setting.transport != TransportWord::Tls {
+        return Err("`tls_cert`, `tls_key` and `tls_client_ca` are for the transport tls".to_owned());
     }
     let source = setting.source.clone();
     Ok(SyslogOptions { listen, transport, allow, source, source_timezone, limits: SyslogLimits::default() })
@@ -140,7 +150,7 @@ mod tests {
             &of("tcp", "0.0.0.0:514", "allow = [\"10.0.0.0/64\"]"),
             "neither an address nor one with a length",
         );
-        check(&of("tcp", "127.0.0.1:0", "tls_client_ca = \"x\""), "is for the transport tls");
+        check(&of("tcp", "127.0.0.1:0", "tls_client_ca = \"x\""), "are for the transport tls");
         check(&of("tls", "127.0.0.1:0", ""), "set `tls_cert` and `tls_key`");
         check(&of("udp", "514", ""), "write an address and a port");
         check(&of("udp", "127.0.0.1:0", "source_timezone = \"Mars\""), "source_timezone Mars");
