@@ -1,3 +1,5 @@
+//! Envelopes: what becomes a record, what is counted, and what is sent again.
+
 use proptest::prelude::*;
 use serde_json::json;
 

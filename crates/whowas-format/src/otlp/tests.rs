@@ -1,3 +1,5 @@
+//! Log records in both encodings, and what is wrong with them.
+
 use proptest::prelude::*;
 use whowas_event::{NativeId, Status};
 

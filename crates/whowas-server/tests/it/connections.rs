@@ -112,6 +112,37 @@ async fn idle_connections_make_room() {
 }
 
 #[tokio::test]
+async fn slow_clients_and_idle_ones_do_not_stop_it() {
+    let world = World::with_limits(Limits { connections_max: 160, ..Limits::default() }).await;
+    let token = world.token(Scope::Ingest, Some("contoso/production")).await;
+    let mut held = Vec::new();
+    for n in 0..400 {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        if n < 100 {
+            // A body of which a byte comes now and then.
+            let head = format!(
+                "POST /v1/logs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+        }
+        held.push(stream);
+    }
+    let begun = Instant::now();
+    for _ in 0..20 {
+        let body = "{\"resourceLogs\":[]}";
+        let answer =
+            world.post("/v1/logs").bearer(&token).header("Content-Type", "application/json").body(body);
+        assert_eq!(timeout(PATIENCE, answer.send()).await.unwrap().status, 200);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    for slow in held.iter_mut().take(100) {
+        slow.write_all(b" ").await.unwrap();
+    }
+    drop(held);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn requests_in_hand_keep_their_connections() {
     let world = World::with_limits(Limits { connections_max: 2, ..Limits::default() }).await;
     let token = world.token(Scope::Ingest, None).await;
