@@ -70,16 +70,24 @@ impl Connection {
         }
     }
 
+    /// What comes before the first request, if it comes in time and the server goes on.
+    async fn before_request<T>(&self, limit: Duration, coming: impl Future<Output = T>) -> Option<T> {
+        let mut stopped = self.stopped.clone();
+        tokio::select! {
+            came = timeout(limit, coming) => came.ok(),
+            _ = stopped.changed() => None,
+        }
+    }
+
     async fn begin(self, mut stream: TcpStream, tls: Option<TlsAcceptor>) {
         let Some(tls) = tls else {
-            if let Ok(Some((version, begun))) =
-                timeout(self.limits.header_timeout, version(&mut stream)).await
-            {
+            let begun = self.before_request(self.limits.header_timeout, version(&mut stream)).await;
+            if let Some(Some((version, begun))) = begun {
                 self.serve(Begun::new(begun, stream), version).await;
             }
             return;
         };
-        if let Ok(Ok(stream)) = timeout(self.limits.tls_timeout, tls.accept(stream)).await {
+        if let Some(Ok(stream)) = self.before_request(self.limits.tls_timeout, tls.accept(stream)).await {
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             let version = if is_http2 { Version::Http2 } else { Version::Http1 };
             self.serve(stream, version).await;

@@ -310,6 +310,13 @@ async fn receive(
             },
         }
     }
+    // What is here already is still taken.
+    while let Ok((length, peer)) = socket.try_recv_from(&mut buffer) {
+        if is_allowed(&options.allow, peer.ip()) && !queue.try_push(buffer.get(..length).unwrap_or_default())
+        {
+            drops.add(1);
+        }
+    }
     drops.tell().await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -19,6 +19,8 @@ use crate::connections::{Connections, Open};
 
 /// How long to wait when no connection can be accepted (out of file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// When the listener ends: how long the next bytes may take that a sender has sent already.
+const LAST_BYTES_TIMEOUT: Duration = Duration::from_millis(50);
 /// How long to wait for room before another idle connection is asked to go.
 const ROOM_PAUSE: Duration = Duration::from_millis(20);
 
@@ -94,62 +96,75 @@ pub(super) async fn accept(
             }
         };
         let (open, queue, transport) = (connections.open(), queue.clone(), options.transport.clone());
-        let mut stopped = stopped.clone();
+        let stopped = stopped.clone();
         tokio::spawn(async move {
             let _held = (permit, of_address);
+            let connection = Connection { queue, open: &open, limits, stopped };
             tokio::select! {
-                () = connection(stream, peer, transport, &queue, &open, limits) => {}
+                () = connection.run(stream, transport) => {}
                 () = open.evicted() => {}
-                _ = stopped.changed() => {}
             }
         });
     }
 }
 
-/// Reads a connection to its end. How it ends is the sender's affair: it is not logged.
-async fn connection(
-    stream: TcpStream,
-    _peer: SocketAddr,
-    transport: Transport,
-    queue: &Queue,
-    open: &Open,
+/// A connection that was accepted.
+struct Connection<'a> {
+    queue: Queue,
+    open: &'a Open,
     limits: SyslogLimits,
-) {
-    match transport {
-        Transport::Tls(tls) => {
-            if let Ok(Ok(stream)) = timeout(limits.message_timeout, tls.accept(stream)).await {
-                read(stream, queue, open, limits).await;
-            }
-        }
-        Transport::Tcp | Transport::Udp => read(stream, queue, open, limits).await,
-    }
+    stopped: watch::Receiver<bool>,
 }
 
-async fn read(mut stream: impl AsyncRead + Unpin, queue: &Queue, open: &Open, limits: SyslogLimits) {
-    let mut frames = Frames::default();
-    loop {
-        // Between messages a connection may be idle for days; within one it may not.
-        let reading = stream.read_buf(frames.buffer());
-        let read = reading.await;
-        let _in_hand = open.request();
-        let mut is_at_end = !matches!(read, Ok(bytes) if bytes > 0);
-        loop {
-            while let Some(frame) = frames.next() {
-                if queue.push(frame.bytes, frame.is_cut_off).await.is_err() {
-                    return;
+impl Connection<'_> {
+    /// Reads to the end. How a connection ends is the sender's affair: it is not logged.
+    async fn run(mut self, stream: TcpStream, transport: Transport) {
+        match transport {
+            Transport::Tls(tls) => {
+                if let Ok(Ok(stream)) = timeout(self.limits.message_timeout, tls.accept(stream)).await {
+                    self.read(stream).await;
                 }
             }
-            if is_at_end || !frames.is_within() {
-                break;
-            }
-            let rest = timeout(limits.message_timeout, stream.read_buf(frames.buffer())).await;
-            is_at_end = !matches!(rest, Ok(Ok(bytes)) if bytes > 0);
+            Transport::Tcp | Transport::Udp => self.read(stream).await,
         }
-        if is_at_end {
-            if let Some(frame) = frames.rest() {
-                let _ = queue.push(frame.bytes, frame.is_cut_off).await;
+    }
+
+    async fn read(&mut self, mut stream: impl AsyncRead + Unpin) {
+        let mut frames = Frames::default();
+        loop {
+            let mut is_at_end = !self.first_bytes(&mut stream, &mut frames).await;
+            let _in_hand = self.open.request();
+            loop {
+                while let Some(frame) = frames.next() {
+                    if self.queue.push(frame.bytes, frame.is_cut_off).await.is_err() {
+                        return;
+                    }
+                }
+                if is_at_end || !frames.is_within() {
+                    break;
+                }
+                let rest = timeout(self.limits.message_timeout, stream.read_buf(frames.buffer())).await;
+                is_at_end = !matches!(rest, Ok(Ok(bytes)) if bytes > 0);
             }
-            return;
+            if is_at_end {
+                if let Some(frame) = frames.rest() {
+                    let _ = self.queue.push(frame.bytes, frame.is_cut_off).await;
+                }
+                return;
+            }
         }
+    }
+
+    /// Waits for the next message, for days if need be; false at the end. When the listener ends, what is
+    /// here already is still read.
+    async fn first_bytes(&mut self, stream: &mut (impl AsyncRead + Unpin), frames: &mut Frames) -> bool {
+        let is_some = |read: std::io::Result<usize>| read.is_ok_and(|bytes| bytes > 0);
+        if !*self.stopped.borrow() {
+            tokio::select! {
+                read = stream.read_buf(frames.buffer()) => return is_some(read),
+                _ = self.stopped.changed() => {}
+            }
+        }
+        timeout(LAST_BYTES_TIMEOUT, stream.read_buf(frames.buffer())).await.is_ok_and(is_some)
     }
 }

@@ -52,6 +52,7 @@ async fn metrics(world: &World) -> String {
 }
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
+const PROTOBUF: (&str, &str) = ("Content-Type", "application/x-protobuf");
 
 #[tokio::test]
 async fn log_records_are_recorded_counted_and_refused() {
@@ -87,67 +88,75 @@ async fn log_records_are_recorded_counted_and_refused() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn what_is_wrong_with_a_request_is_told_in_its_own_words() {
-    let world = World::new().await;
-    let token = world.token(Scope::Ingest, Some(ENVIRONMENT)).await;
-    let protobuf = ("Content-Type", "application/x-protobuf");
-    let reader = world.token(Scope::Read, Some(ENVIRONMENT)).await;
-    let unbound = world.token(Scope::Ingest, None).await;
+type Wrong<'a> = (&'a str, Vec<(&'a str, &'a str)>, Vec<u8>, u16, &'a str);
+
+/// Requests that are refused as a whole: token, headers, body, and how they are.
+fn wrong<'a>(token: &'a str, reader: &'a str, unbound: &'a str) -> Vec<Wrong<'a>> {
     let fine = request(&[start("s-1")]);
-    for (token, headers, body, status, text) in [
+    let protobuf = PROTOBUF;
+    vec![
         ("whowas_no", vec![JSON], fine.clone(), 401, "sign in, or send an API token that is in force"),
-        (&reader, vec![JSON], fine.clone(), 403, "this needs the scope ingest; the token has read"),
+        (reader, vec![JSON], fine.clone(), 403, "this needs the scope ingest; the token has read"),
         (
-            &unbound,
+            unbound,
             vec![JSON],
             fine.clone(),
             403,
             "this needs a token for one environment: create it with --environment PROJECT/ENVIRONMENT",
         ),
         (
-            &token,
+            token,
             vec![("Content-Type", "text/plain")],
             fine.clone(),
             415,
             "the content type is application/x-protobuf or application/json",
         ),
         (
-            &token,
+            token,
             vec![JSON, ("Content-Encoding", "br")],
             fine.clone(),
             415,
             "bodies come as they are, or in gzip or deflate",
         ),
         (
-            &token,
+            token,
             vec![JSON, ("Content-Encoding", "gzip")],
             fine.clone(),
             400,
             "the compressed body is damaged or cut off",
         ),
         (
-            &token,
+            token,
             vec![JSON],
             b"{".to_vec(),
             400,
             "not valid JSON: EOF while parsing an object at line 1 column 1",
         ),
         (
-            &token,
+            token,
             vec![JSON],
             vec![b' '; 17 << 20],
             413,
             "a body has at most 16 MiB here: send smaller batches",
         ),
         (
-            &token,
+            token,
             vec![protobuf],
             fine.clone(),
             400,
             "not an ExportLogsServiceRequest in protocol buffers: a field is of wire type 3, which is not used",
         ),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_request_is_told_in_its_own_words() {
+    let world = World::new().await;
+    let token = world.token(Scope::Ingest, Some(ENVIRONMENT)).await;
+    let protobuf = PROTOBUF;
+    let reader = world.token(Scope::Read, Some(ENVIRONMENT)).await;
+    let unbound = world.token(Scope::Ingest, None).await;
+    for (token, headers, body, status, text) in wrong(&token, &reader, &unbound) {
         let answer = send(&world, token, &headers, body).await;
         assert_eq!(answer.status, status, "{}", answer.text());
         assert!(answer.header("retry-after").is_none());
