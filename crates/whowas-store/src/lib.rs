@@ -9,6 +9,7 @@
 
 mod archive;
 pub mod audit;
+mod bloom;
 pub mod columns;
 pub mod control;
 mod cosigned;
@@ -30,6 +31,7 @@ mod staging;
 mod store;
 mod trail;
 pub mod witness;
+mod writer;
 
 pub use archive::ArchiveFile;
 pub use control::Person;

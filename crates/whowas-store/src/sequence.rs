@@ -17,7 +17,7 @@ use whowas_tlog::{
 use crate::{
     StoreError,
     columns::{BatchBuilder, RowBytes, SCHEMA, empty_record},
-    control::{Commit, ErasureEntry, Person},
+    control::{ErasureEntry, Person},
     directory::{Observed, person_of},
     seen::{Seen, SeenIndex},
 };
@@ -61,7 +61,9 @@ pub(crate) struct Sequenced {
     pub(crate) tiles: Vec<(TileId, Vec<u8>)>,
     pub(crate) size: u64,
     pub(crate) root: Hash,
+    pub(crate) recorded_at: Time,
     pub(crate) people: Vec<Person>,
+    pub(crate) erasures: Vec<ErasureEntry>,
     pub(crate) receipts: Vec<Receipt>,
 }
 
@@ -133,7 +135,8 @@ impl Sequencer {
         let tiles = self.grow(&hashes)?;
         let (size, root) = (self.frontier.size(), self.frontier.root());
         receipts.iter_mut().for_each(|receipt| receipt.tree_size = size);
-        Ok(Sequenced { batch, tiles, size, root, people, receipts })
+        let erasures = std::mem::take(&mut self.erasures);
+        Ok(Sequenced { batch, tiles, size, root, recorded_at, people, erasures, receipts })
     }
 
     /// Gives one record the next position, unless it is there already. What is decided here is decided in
@@ -180,18 +183,6 @@ impl Sequencer {
             )));
         }
         Ok(self.tiles.take_changed())
-    }
-
-    /// What becomes true when the records that were sequenced last are committed.
-    pub(crate) fn commit_of(
-        &mut self,
-        expected_size: u64,
-        checkpoint: String,
-        people: Vec<Person>,
-    ) -> Commit {
-        let (size, recorded_at) = (self.size(), self.last_recorded_at);
-        let erasures = std::mem::take(&mut self.erasures);
-        Commit { expected_size, size, checkpoint, recorded_at, people, erasures }
     }
 
     /// Replays committed records: the same growth, from their columns.

@@ -18,6 +18,7 @@ mod select;
 mod serve;
 mod sessions;
 mod sql;
+mod syslog;
 mod token;
 mod trust;
 mod users;

@@ -30,5 +30,7 @@ mod offline;
 mod power;
 #[path = "it/script.rs"]
 mod script;
+#[path = "it/senders.rs"]
+mod senders;
 #[path = "it/sessions.rs"]
 mod sessions;
