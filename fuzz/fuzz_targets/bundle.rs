@@ -1,3 +1,5 @@
+//! The target `bundle` for `cargo fuzz`; what it does stands in `targets.rs`.
+
 #![no_main]
 
 #[allow(dead_code)]

@@ -1,3 +1,5 @@
+//! The target `proof` for `cargo fuzz`; what it does stands in `targets.rs`.
+
 #![no_main]
 
 #[allow(dead_code)]

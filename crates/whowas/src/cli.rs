@@ -239,8 +239,11 @@ pub(crate) enum Users {
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// A data folder that no process is using, a .tlog-proof file, a bundle of `export --evidence`, or a
-    /// folder with a copy of a log
+    /// folder with a copy of a log, or the address of a live one: https://HOST/trails/PROJECT/ENVIRONMENT
     pub(crate) path: PathBuf,
+    /// For a live log: a token of scope read, to check its entries too
+    #[arg(long, env = "WHOWAS_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
     /// Whom you trust: a C2SP policy file with logs, witnesses and a quorum
     #[arg(long, value_name = "FILE", conflicts_with = "vkey")]
     pub(crate) policy: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! `whowas verify` and `whowas fsck`: re-derive everything, and trust nobody but whom the user names.
 
+mod live;
 mod offline;
 
 use std::{
@@ -32,6 +33,10 @@ pub(crate) async fn run(global: &Global, args: Verify) -> Result<u8, Failure> {
         trust::hand_over(&mut policy, &args.rotation)?;
         Ok::<_, Failure>(policy)
     };
+    if live::is_url(&args.path) {
+        let url = args.path.display().to_string();
+        return live::check(global, &url, args.token.as_deref(), &required()?, pinned.as_ref()).await;
+    }
     if args.path.is_file() {
         let (path, pinned) = (&args.path, pinned.as_ref());
         if has_magic(path, PROOF_MAGIC)? {
@@ -55,7 +60,13 @@ pub(crate) async fn run(global: &Global, args: Verify) -> Result<u8, Failure> {
         return data_folder(global, args.path, &trust).await;
     }
     if args.path.join("checkpoint").is_file() {
-        return offline::folder(global, &args.path, &required()?, pinned.as_ref()).await;
+        return offline::folder(
+            global,
+            (&args.path, &args.path.display().to_string()),
+            &required()?,
+            pinned.as_ref(),
+        )
+        .await;
     }
     Err(Failure::not_understood(format!(
         "{}: this is no data folder (it has no control.db), no copy of a log (it has no checkpoint) and no proof",

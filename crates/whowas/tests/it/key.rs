@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
-use crate::script::{P_E, World};
+use crate::script::{P_E, World, text};
 
 fn rotate(statement: &str) -> String {
     format!("key rotate --environment {P_E} --reason yearly --statement {statement}")
@@ -52,6 +52,37 @@ fn whoever_trusts_the_old_key_follows_to_the_new_one() {
     world.run(&format!("verify data --vkey {new}")).exits(0);
     let kinds = world.sql("SELECT kind FROM records");
     assert_eq!(kinds.iter().filter(|row| row["kind"] == "key").count(), 2);
+}
+
+/// A log is checked where it is served, by whoever has its key.
+#[test]
+fn a_live_log_is_verified_over_http() {
+    let world = World::with(&["portal.ndjson"]);
+    let vkey = vkey(&world);
+    world.file("many.ndjson", (0..600).map(|n| format!("{{\"native_id\":\"m-{n}\",\"occurred_at\":\"2026-11-10T09:00:00Z\",\"activity\":\"logon\"}}\n")).collect::<String>());
+    world.run(&format!("import --environment {P_E} many.ndjson")).exits(0);
+    let token = text(&world.json(&format!("token create --scope read --environment {P_E}"))[0], "token");
+    world.run(&format!("mirror --environment {P_E} --out copy")).exits(0);
+    let serving = world.serve();
+    let url = format!("http://{}/trails/{P_E}", serving.address);
+    world.run(&format!("verify {url} --vkey {vkey}")).exits(0).shows("not checked: the entries");
+    let [report] = world
+        .json(&format!("verify {url} --vkey {vkey} --token {token} --checkpoint copy/checkpoint"))
+        .try_into()
+        .unwrap();
+    assert_eq!((&report["verified"], &report["leaves"]), (&true.into(), &report["size"]), "{report}");
+    let stranger =
+        "whowas.localhost/contoso/production+687f6e83+AflLwcWzizaWS7IzN1UaJ/xPgBvVzFOk6H56LdVMTVsk";
+    world.run(&format!("verify {url} --vkey {stranger}")).exits(4);
+    world.run(&format!("verify {url}/nothing --vkey {vkey}")).exits(2).says("there is no log here");
+    world.run(&format!("verify {url}")).exits(2).says("whom do you trust?");
+    // A flipped bit is served as it lies there, and is found.
+    let tile = world.path("data/trails/contoso/production/tile/0/000");
+    let mut bytes = fs::read(&tile).unwrap();
+    bytes[70] ^= 1;
+    fs::write(&tile, bytes).unwrap();
+    world.run(&format!("verify {url} --vkey {vkey}")).exits(4).shows("BROKEN");
+    drop(serving);
 }
 
 /// Wherever a rotation is killed, the trail has one key afterward, and goes on.
