@@ -1,6 +1,7 @@
 //! The HTTP API: one file per resource. `assets/openapi.json` describes it; a test compares the two.
 
 pub(crate) mod environments;
+pub(crate) mod evidence;
 pub(crate) mod export;
 pub(crate) mod imports;
 pub(crate) mod log;

@@ -137,7 +137,11 @@ impl Links<'_> {
             newer: newer.map(|(token, back)| self.with_page(&token, &back)),
             older: page.next.map(|token| self.with_page(&token, &older)),
             export: self.api("export", "csv"),
-            exports: EXPORTS.map(|(title, word)| (title, self.api("export", word))).into(),
+            exports: EXPORTS
+                .map(|(title, word)| (title, self.api("export", word)))
+                .into_iter()
+                .chain([("Evidence bundle", self.api("evidence", "csv"))])
+                .collect(),
             api: self.api("logins", ""),
             summary: self.summary(),
         }
