@@ -1,7 +1,7 @@
 //! Erasing personal fields from a trail, in everything that a data folder holds.
 //!
 //! An erasure is a record like any other: from its commit on it is true. What follows from it is carried
-//! out when the trail is opened ([`carry_out`]), and nowhere else. So [`Store::erase`] commits the record,
+//! out when the trail is opened (`carry_out`), and nowhere else. So [`Store::erase`] commits the record,
 //! closes the trail and opens it; after a crash at any moment, opening does the same. Every step may be
 //! repeated. Whose records are meant is decided before (`whowas_event::whose`, filters); what a record must
 //! lack afterward is compared by `audit.rs`.
