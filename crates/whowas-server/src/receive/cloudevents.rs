@@ -50,11 +50,8 @@ async fn received(app: &Arc<App>, request: Request) -> Result<Json<Value>, Probl
             false => Some(cloudevents::structured(attributes, kind.as_deref(), bytes)),
         };
         let mut input = event.as_deref().unwrap_or(bytes);
-        let read = cloudevents::CloudEvents.read(&mut input, options, &mut |item| {
-            taken.item(item);
-            Ok(())
-        });
-        read.map(drop).map_err(|error| Problem::invalid(error.to_string()))
+        let read = cloudevents::CloudEvents.read(&mut input, options, &mut |item| taken.sink(item));
+        read.map(drop).map_err(super::of_read)
     })
     .await?;
     Ok(Json(json!({

@@ -96,15 +96,15 @@ async fn export(app: &Arc<App>, request: Request, encoding: Encoding) -> Result<
 
 /// Reads a request of either encoding.
 pub(crate) fn read(bytes: &[u8], encoding: Encoding, taken: &mut Taken) -> Result<(), Problem> {
-    let mut sink = |item: Item| {
-        taken.item(item);
-        Ok(())
-    };
+    let mut sink = |item: Item| taken.sink(item);
     let read = match encoding {
         Encoding::Protobuf => otlp::read_protobuf(bytes, &mut sink),
         Encoding::Json => otlp::read_json(bytes, &mut sink),
     };
-    read.map(drop).map_err(|error: RequestError| Problem::invalid(error.to_string()))
+    read.map(drop).map_err(|error| match error {
+        RequestError::Stop(_) => super::too_much(),
+        other => Problem::invalid(other.to_string()),
+    })
 }
 
 /// What the sender is told about rejected records.

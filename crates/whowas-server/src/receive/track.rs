@@ -153,11 +153,8 @@ async fn tracked(app: &Arc<App>, token: Option<String>, request: Request) -> Res
     let taken = super::take(app, &permit, RECEIVER, whole.bytes.clone(), move |bytes, options, taken| {
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut input = bytes;
-        let read = appinsights::read(&mut input, options, &mut known, &mut |item| {
-            taken.item(item);
-            Ok(())
-        });
-        read.map(drop).map_err(|error| Problem::invalid(error.to_string()))
+        let read = appinsights::read(&mut input, options, &mut known, &mut |item| taken.sink(item));
+        read.map(drop).map_err(super::of_read)
     })
     .await;
     if taken.is_err() {
