@@ -42,7 +42,7 @@ async fn received(app: &Arc<App>, request: Request) -> Result<Json<Value>, Probl
         ));
     }
     let packing = inbound::Packing::of(&parts.headers)?;
-    let packed = inbound::read(&app.inbound, body, BODY_BYTES_MAX).await?;
+    let packed = inbound::read(&app.inbound, permit.caller.who, body, BODY_BYTES_MAX).await?;
     let whole = inbound::unpack(&app.inbound, packed, packing, BODY_BYTES_MAX).await?;
     let taken = super::take(app, &permit, RECEIVER, whole.bytes.clone(), move |bytes, options, taken| {
         let event = match is_json {

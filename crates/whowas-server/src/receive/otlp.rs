@@ -86,7 +86,7 @@ async fn export(app: &Arc<App>, request: Request, encoding: Encoding) -> Result<
     let (parts, body) = request.into_parts();
     let permit = super::permit(app, &parts).await?;
     let packing = inbound::Packing::of(&parts.headers)?;
-    let packed = inbound::read(&app.inbound, body, REQUEST_BYTES_MAX).await?;
+    let packed = inbound::read(&app.inbound, permit.caller.who, body, REQUEST_BYTES_MAX).await?;
     let whole = inbound::unpack(&app.inbound, packed, packing, REQUEST_BYTES_MAX).await?;
     super::take(app, &permit, RECEIVER, whole.bytes.clone(), move |bytes, _, taken| {
         read(bytes, encoding, taken)

@@ -146,7 +146,8 @@ async fn tracked(app: &Arc<App>, token: Option<String>, request: Request) -> Res
         None => key_of_first(&mut beginning, &mut stream, packing).await?,
     };
     let permit = auth::receiver(app, &token, peer(&parts)).await?;
-    let packed = inbound::read_on(&app.inbound, beginning, &mut stream, BODY_BYTES_MAX).await?;
+    let packed =
+        inbound::read_on(&app.inbound, permit.caller.who, beginning, &mut stream, BODY_BYTES_MAX).await?;
     let whole = inbound::unpack(&app.inbound, packed, packing, BODY_BYTES_MAX).await?;
     let known = app.known.of(&permit);
     let remembered = known.clone();
