@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod files;
 pub mod filter;
+mod kept;
 mod lower;
 mod named;
 mod newest;
@@ -18,6 +19,7 @@ pub mod page;
 mod pattern;
 mod row;
 mod scan;
+mod session_search;
 pub mod sessions;
 mod sql;
 mod table;
@@ -25,5 +27,10 @@ mod table;
 pub use engine::{Engine, LoginPage, LoginRequest, WINDOW_DAYS_DEFAULT};
 pub use error::QueryError;
 pub use filter::{Filter, FilterError};
+pub use kept::Steps;
 pub use named::NamedQuery;
 pub use row::{LoginRow, NameSource};
+pub use session_search::{
+    AT_ONCE_POINTS_MAX, AsOf, AtOnce, AtOncePoint, PresencePage, PresenceRequest, SessionPage, SessionQuery,
+    SessionRequest, SessionRow,
+};

@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts, Query};
 use hyper::http::request::Parts;
 use serde::{Deserialize, de::DeserializeOwned};
 use whowas_event::Time;
-use whowas_query::{Filter, LoginRequest, NamedQuery, filter::parse_time};
+use whowas_query::{AsOf, Filter, LoginRequest, NamedQuery, filter::parse_time};
 
 use crate::problem::Problem;
 
@@ -38,6 +38,8 @@ pub(crate) struct LoginParams {
     limit: String,
     #[serde(default)]
     page: String,
+    #[serde(default)]
+    as_of: String,
 }
 
 impl LoginParams {
@@ -54,6 +56,7 @@ impl LoginParams {
             filter: Filter::parse(&self.filter)?,
             limit,
             page: (!self.page.is_empty()).then(|| self.page.clone()),
+            as_of: as_of(&self.as_of, now)?,
         })
     }
 }
@@ -69,7 +72,15 @@ pub(crate) fn named_query(word: &str) -> Result<NamedQuery, Problem> {
     })
 }
 
-fn time(name: &str, text: &str, now: Time) -> Result<Option<Time>, Problem> {
+/// An earlier state of the trail: a size of the tree, or a time.
+pub(crate) fn as_of(text: &str, now: Time) -> Result<Option<AsOf>, Problem> {
+    let read = |text: &str| {
+        time("as_of", text, now)?.ok_or_else(|| Problem::invalid("as_of: write a size of the tree or a time"))
+    };
+    if text.is_empty() { Ok(None) } else { AsOf::parse(text, read).map(Some) }
+}
+
+pub(crate) fn time(name: &str, text: &str, now: Time) -> Result<Option<Time>, Problem> {
     if text.is_empty() {
         return Ok(None);
     }

@@ -177,6 +177,7 @@ async fn search(
         filter: Filter::parse(&params.filter)?,
         limit: PAGE_ROWS,
         page: (!params.page.is_empty()).then(|| params.page.clone()),
+        as_of: None,
     };
     let page = app.engine.logins(&permit.trail, &request, now).await?;
     let rows = page.rows.len() as u64;
