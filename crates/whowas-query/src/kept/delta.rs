@@ -5,7 +5,7 @@
 //! cut into batches in nothing else.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -239,6 +239,11 @@ impl Delta {
         let mut lanes = self.lanes.clone();
         lanes.sort_unstable();
         lanes
+    }
+
+    /// The records that stand in their lanes no longer.
+    pub(crate) fn replaced(&self) -> HashSet<u64> {
+        self.replaced.iter().map(|one| one.position).collect()
     }
 
     /// The same as a run that makes the sessions right for the size `to`.

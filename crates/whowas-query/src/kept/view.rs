@@ -36,6 +36,8 @@ pub(crate) struct View {
     gone_places: Arc<HashSet<(Time, u64)>>,
     /// Which records behind the step stand in which lanes, sorted.
     lanes: Arc<Vec<InLane>>,
+    /// Records whose place a later revision took behind the step.
+    replaced: Arc<HashSet<u64>>,
 }
 
 /// The newest rows, and how many there are in all.
@@ -84,7 +86,8 @@ impl View {
         let (came, gone) = delta.rows();
         let gone_places = Arc::new(gone.iter().map(|row| (row.start, row.position)).collect());
         let lanes = Arc::new(delta.lanes());
-        Self { base, floor, size, came: Arc::new(came), gone: Arc::new(gone), gone_places, lanes }
+        let replaced = Arc::new(delta.replaced());
+        Self { base, floor, size, came: Arc::new(came), gone: Arc::new(gone), gone_places, lanes, replaced }
     }
 
     /// The same when the tree has grown by what is nobody's session.
@@ -217,7 +220,8 @@ impl View {
         let at = self.lanes.partition_point(|one| one.lane < lane);
         found.extend(self.lanes.get(at..).unwrap_or_default().iter().take_while(|one| one.lane == lane));
         found.sort_unstable_by_key(|one| (one.at, one.position));
-        let later = found.iter().filter(|one| one.at >= from.as_ms());
+        let is_in_force = |one: &&InLane| !self.replaced.contains(&one.position);
+        let later = found.iter().filter(|one| one.at >= from.as_ms()).filter(is_in_force);
         Ok(later.take(limit).map(|one| one.position).collect())
     }
 }
