@@ -249,6 +249,7 @@ impl Engine {
                 "the range is empty: it begins at {from} and ends at {to}"
             )));
         }
+        request.query.check(&request.filter)?;
         let mut conditions = vec![
             col("occurred_at").gt_eq(lower::instant(from)),
             col("occurred_at").lt(lower::instant(to)),
@@ -259,6 +260,18 @@ impl Engine {
         }
         conditions.extend(lower::filter(&request.filter, &snapshot.directory));
         Ok(Asked { conditions, from, to, size, snapshot })
+    }
+
+    /// A scan over the rows of a search, its range and the size of the tree.
+    pub(crate) async fn scan_of_search(
+        &self,
+        trail: &Trail,
+        request: &LoginRequest,
+        now: Time,
+    ) -> Result<(Scan, (Time, Time), u64), QueryError> {
+        let asked = self.ask(trail, request, now, None).await?;
+        let scan = self.scan(trail, &asked, all_of(&asked.conditions))?;
+        Ok((scan, (asked.from, asked.to), asked.size))
     }
 
     fn scan(&self, trail: &Trail, asked: &Asked, condition: Expr) -> Result<Scan, QueryError> {

@@ -6,6 +6,7 @@
 //!
 //! Start at [`LoginRequest`] and [`Engine::logins`]; for sessions at [`sessions::SessionBuilder`].
 
+mod counts;
 mod ends;
 mod engine;
 mod error;
@@ -23,7 +24,11 @@ mod session_search;
 pub mod sessions;
 mod sql;
 mod table;
+mod usage;
 
+pub use counts::{
+    FACET_VALUES_SHOWN_MAX, Facet, FacetValue, Facets, HISTOGRAM_POINTS_MAX, Histogram, HistogramPoint,
+};
 pub use engine::{Engine, LoginPage, LoginRequest, WINDOW_DAYS_DEFAULT};
 pub use error::QueryError;
 pub use filter::{Filter, FilterError};
@@ -34,3 +39,4 @@ pub use session_search::{
     AT_ONCE_POINTS_MAX, AsOf, AtOnce, AtOncePoint, PresencePage, PresenceRequest, SessionPage, SessionQuery,
     SessionRequest, SessionRow,
 };
+pub use usage::{AGING_DAYS, AccountStatus, AgingRange, LastSignIn, UserCount, aging};
