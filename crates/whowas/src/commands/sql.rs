@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use futures::StreamExt;
 use serde_json::json;
-use whowas_query::Engine;
 
 use super::access;
 use crate::{
@@ -25,7 +24,7 @@ pub(crate) async fn run(global: &Global, args: Sql) -> Result<u8, Failure> {
         }
     };
     let trail = store.trail(&name).await?;
-    let mut batches = Engine::new()?.sql(&trail, &args.statement).await?;
+    let mut batches = config::engine(global)?.sql(&trail, &args.statement).await?;
     let mut rows = 0_u64;
     let mut shown = Vec::new();
     let mut out = io::stdout().lock();
