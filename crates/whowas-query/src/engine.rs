@@ -24,7 +24,7 @@ use crate::{
     newest::{Mark, fetch, newest},
     page::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, PageToken},
     row::{self, COLUMNS},
-    scan::Scan,
+    scan::{Scan, on_blocking_thread},
     session_search,
     sessions::SessionRules,
     sql,
@@ -215,13 +215,31 @@ impl Engine {
         Ok(None)
     }
 
-    /// Runs a read-only statement of SQL over the tables of one trail: `records`, `logins`, `users`,
-    /// `coverage` and `access`.
-    pub async fn sql(&self, trail: &Trail, text: &str) -> Result<SendableRecordBatchStream, QueryError> {
+    /// Runs a read-only statement of SQL over the tables of one trail: `records`, `logins`, `sessions`, `users`,
+    /// `coverage` and `access`. `now` decides which sessions have timed out.
+    pub async fn sql(
+        &self,
+        trail: &Trail,
+        text: &str,
+        now: Time,
+    ) -> Result<SendableRecordBatchStream, QueryError> {
         // A context of its own: tables of one statement are nobody else's.
         let context =
             SessionContext::new_with_config_rt(self.context.copied_config(), self.context.runtime_env());
-        sql::register(&context, trail)?;
+        let snapshot = trail.snapshot();
+        let kept = match text.to_lowercase().contains("sessions") {
+            false => None,
+            true => {
+                let (index, records) =
+                    (self.index(trail)?, Records::new(trail, snapshot.clone(), self.files.clone()));
+                let view = on_blocking_thread({
+                    let index = index.clone();
+                    move || index.view(&records, None)
+                });
+                Some((index, view.await?))
+            }
+        };
+        sql::register(&context, trail, snapshot, kept, now)?;
         let options =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let frame = context

@@ -21,6 +21,7 @@ mod pattern;
 mod row;
 mod scan;
 mod session_search;
+mod session_table;
 pub mod sessions;
 mod sql;
 mod table;

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::{sync::Semaphore, time::Instant};
 use whowas_event::Time;
-use whowas_query::{Engine, QueryError};
+use whowas_query::Engine;
 use whowas_store::{
     Store, StoreError,
     control::{Control, SecretHash, Token},
@@ -38,15 +38,15 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(store: Arc<Store>, is_tls: bool) -> Result<Self, QueryError> {
-        Ok(Self {
+    pub(crate) fn new(store: Arc<Store>, engine: Engine, is_tls: bool) -> Self {
+        Self {
             store,
-            engine: Engine::new()?,
+            engine,
             is_tls,
             metrics: Metrics::default(),
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
             tokens: Mutex::default(),
-        })
+        }
     }
 
     pub(crate) fn control(&self) -> &Arc<dyn Control> {

@@ -14,6 +14,7 @@ mod assets;
 mod auth;
 mod body;
 mod console;
+mod following;
 mod headers;
 mod io;
 mod problem;

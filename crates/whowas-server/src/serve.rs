@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
-use whowas_query::QueryError;
+use whowas_query::{Engine, QueryError};
 use whowas_store::{Store, StoreError, control::SessionKind};
 
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     app::App,
     auth::{LINK_MINUTES, Peer},
     body::IdleTimeout,
+    following::follow,
     io::WriteTimeout,
     router::router,
     secret,
@@ -109,11 +110,16 @@ pub struct Server {
 impl Server {
     /// Takes the address and opens every trail, so that recovery is over before the first request.
     pub async fn bind(store: Arc<Store>, options: Options) -> Result<Self, ServeError> {
+        Self::bind_with(store, options, Engine::new()?).await
+    }
+
+    /// The same with an engine that pairs sessions by other rules than those that are built in.
+    pub async fn bind_with(store: Arc<Store>, options: Options, engine: Engine) -> Result<Self, ServeError> {
         let door = Door::bind(&options).await?;
         for name in store.environments().await? {
             store.trail(&name).await?;
         }
-        let app = Arc::new(App::new(store, door.is_tls())?);
+        let app = Arc::new(App::new(store, engine, door.is_tls()));
         let router = router(app.clone());
         Ok(Self { door, app, router, witnessing: None })
     }
@@ -154,7 +160,9 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { door, app, router, witnessing } = self;
         let submitting = witnessing.map(|witnessing| tokio::spawn(witnessing.run()));
+        let following = tokio::spawn(follow(app.clone()));
         door.run(router, || app.metrics.connection(), shutdown).await;
+        following.abort();
         if let Some(submitting) = submitting {
             submitting.abort();
         }

@@ -17,6 +17,8 @@ mod imports;
 mod openapi;
 #[path = "it/records.rs"]
 mod records;
+#[path = "it/sessions.rs"]
+mod sessions;
 #[path = "it/tls.rs"]
 mod tls;
 #[path = "it/witness.rs"]

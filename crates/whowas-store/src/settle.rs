@@ -20,11 +20,3 @@ impl Trail {
         self.shared.is_settling.store(false, Ordering::Relaxed);
     }
 }
-
-impl Trail {
-    /// Waits until the archiver has looked at the trail again: there may be more in the archive. A change between two calls
-    /// may be missed, so whoever follows the archive looks now and then anyway.
-    pub async fn archived(&self) {
-        self.shared.archived.notified().await;
-    }
-}

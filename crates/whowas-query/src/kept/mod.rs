@@ -151,7 +151,8 @@ impl Index {
         Ok(base)
     }
 
-    fn view(&self, records: &Records, size: Option<u64>) -> Result<Arc<View>, QueryError> {
+    /// The sessions as of a size of the tree; of the whole snapshot if none is given.
+    pub(crate) fn view(&self, records: &Records, size: Option<u64>) -> Result<Arc<View>, QueryError> {
         let mut state = self.lock();
         let mut base = self.base(&mut state, records)?;
         while records.archived_to().saturating_sub(base.to()) >= self.steps.rows_min.max(1) {

@@ -1,5 +1,6 @@
 //! The HTTP API: one file per resource. `assets/openapi.json` describes it; a test compares the two.
 
+pub(crate) mod counts;
 pub(crate) mod environments;
 pub(crate) mod export;
 pub(crate) mod imports;
@@ -8,7 +9,9 @@ pub(crate) mod logins;
 pub(crate) mod params;
 pub(crate) mod proof;
 pub(crate) mod records;
+pub(crate) mod sessions;
 pub(crate) mod tokens;
+pub(crate) mod usage;
 pub(crate) mod users;
 
 use std::{fmt::Write, sync::Arc};

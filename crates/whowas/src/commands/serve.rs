@@ -33,7 +33,8 @@ pub(crate) async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
     if args.demo {
         create_demo(global, &store).await?;
     }
-    let server = Server::bind(store.clone(), options).await.map_err(failure)?;
+    let engine = config::engine(global)?;
+    let server = Server::bind_with(store.clone(), options, engine).await.map_err(failure)?;
     let server = server.with_witnesses(witnesses).await.map_err(failure)?;
     let (url, link) = (server.url(), server.sign_in_link().await?);
     if global.json {

@@ -24,7 +24,8 @@ pub(crate) async fn run(global: &Global, args: Sql) -> Result<u8, Failure> {
         }
     };
     let trail = store.trail(&name).await?;
-    let mut batches = config::engine(global)?.sql(&trail, &args.statement).await?;
+    let now = store.clock().now();
+    let mut batches = config::engine(global)?.sql(&trail, &args.statement, now).await?;
     let mut rows = 0_u64;
     let mut shown = Vec::new();
     let mut out = io::stdout().lock();
@@ -45,7 +46,6 @@ pub(crate) async fn run(global: &Global, args: Sql) -> Result<u8, Failure> {
             arrow::util::pretty::pretty_format_batches(&shown).map_err(|e| Failure::failed(e.to_string()))?;
         writeln!(out, "{table}")?;
     }
-    let now = store.clock().now();
     access::record(&trail, "sql", json!({"rows": rows}), json!({"statement": args.statement}), now).await?;
     store.close().await?;
     Ok(DONE)
