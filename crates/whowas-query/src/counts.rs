@@ -144,8 +144,9 @@ impl Engine {
             .fold(&["occurred_at", "status"], move |bars: &mut Bars, _, batch| {
                 let wrong = || StoreError::Corrupt("a record lacks its time or outcome".to_owned());
                 let column = |name: &str| batch.column_by_name(name).ok_or_else(wrong);
-                let times =
-                    column("occurred_at")?.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(wrong)?;
+                let times = column("occurred_at")?
+                    .as_primitive_opt::<TimestampMicrosecondType>()
+                    .ok_or_else(wrong)?;
                 let statuses = column("status")?.as_string_opt::<i32>().ok_or_else(wrong)?;
                 for (time, status) in times.values().iter().zip(statuses) {
                     let bar = bars.entry(part(time / 1000)).or_default();
@@ -196,7 +197,8 @@ impl Engine {
             values.counts.iter().for_each(|(value, count)| sum.add(value, *count));
         }
         let shown = shown.clamp(1, FACET_VALUES_SHOWN_MAX);
-        let fields = FACETS.iter().map(|(column, field)| facet(field, all.remove(column).unwrap_or_default(), shown));
+        let fields =
+            FACETS.iter().map(|(column, field)| facet(field, all.remove(column).unwrap_or_default(), shown));
         Ok(Facets { fields: fields.collect(), tree_size })
     }
 }

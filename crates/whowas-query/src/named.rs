@@ -25,15 +25,14 @@ pub enum NamedQuery {
 
 impl NamedQuery {
     /// In the order of the drop-down.
-    pub const ALL: &'static [Self] =
-        &[
-            Self::UserLoginEvents,
-            Self::SignInFailures,
-            Self::SignOuts,
-            Self::AllEvents,
-            Self::EventsForUser,
-            Self::EventsForBrowserSession,
-        ];
+    pub const ALL: &'static [Self] = &[
+        Self::UserLoginEvents,
+        Self::SignInFailures,
+        Self::SignOuts,
+        Self::AllEvents,
+        Self::EventsForUser,
+        Self::EventsForBrowserSession,
+    ];
 
     /// Its name in URLs and on the command line.
     pub const fn as_str(self) -> &'static str {
@@ -61,10 +60,13 @@ impl NamedQuery {
 
     /// Whether the filter says what this query is about.
     pub(crate) fn check(self, filter: &Filter) -> Result<(), QueryError> {
-        let has = |is_it: fn(&Test) -> bool| filter.terms.iter().any(|term| !term.is_excluded && is_it(&term.test));
+        let has =
+            |is_it: fn(&Test) -> bool| filter.terms.iter().any(|term| !term.is_excluded && is_it(&term.test));
         let missing = match self {
             Self::EventsForUser if !has(|test| matches!(test, Test::User(_))) => "which user: user:NAME",
-            Self::EventsForBrowserSession if !has(|test| matches!(test, Test::Text(TextField::Session, _))) => {
+            Self::EventsForBrowserSession
+                if !has(|test| matches!(test, Test::Text(TextField::Session, _))) =>
+            {
                 "which session: session:ID"
             }
             _ => return Ok(()),

@@ -377,8 +377,7 @@ impl Engine {
         to: Time,
     ) -> Result<BTreeMap<u64, String>, QueryError> {
         let Some(first) = rows.iter().map(|row| row.start).min() else { return Ok(BTreeMap::new()) };
-        let mut wanted: Vec<i64> =
-            rows.iter().filter_map(|row| i64::try_from(row.position).ok()).collect();
+        let mut wanted: Vec<i64> = rows.iter().filter_map(|row| i64::try_from(row.position).ok()).collect();
         wanted.sort_unstable();
         let wanted = Arc::new(wanted);
         let condition = col("occurred_at")
@@ -455,9 +454,7 @@ impl Engine {
                 })
                 .await
             }
-            Some(AsOf::Time(at)) => {
-                on_blocking_thread(move || Ok((records.size_at(at)?, at.min(now)))).await
-            }
+            Some(AsOf::Time(at)) => on_blocking_thread(move || Ok((records.size_at(at)?, at.min(now)))).await,
         }
     }
 
@@ -470,9 +467,7 @@ impl Engine {
         (low, high): (Time, Time),
     ) -> Result<Option<Vec<(Time, u64)>>, QueryError> {
         let snapshot = &asked.records.snapshot;
-        let Some(condition) =
-            lower::filter(filter, &snapshot.directory).into_iter().reduce(Expr::and)
-        else {
+        let Some(condition) = lower::filter(filter, &snapshot.directory).into_iter().reduce(Expr::and) else {
             return Ok(None);
         };
         let size = i64::try_from(asked.size).unwrap_or(i64::MAX);
@@ -482,7 +477,8 @@ impl Engine {
             .and(col("position").lt(lit(size)))
             .and(col("kind").eq(lit("login")));
         let scan = self.scan_of(trail, snapshot.clone(), &condition)?;
-        let parts = scan.fold(&["occurred_at", "position"], |found, _, batch| add_places(found, batch)).await?;
+        let parts =
+            scan.fold(&["occurred_at", "position"], |found, _, batch| add_places(found, batch)).await?;
         let mut places: Vec<(Time, u64)> = parts.into_iter().flatten().collect();
         places.sort_unstable();
         Ok(Some(places))
@@ -516,9 +512,8 @@ fn add_places(found: &mut Vec<(Time, u64)>, batch: &RecordBatch) -> Result<(), Q
 
 fn token(page: Option<&str>) -> Result<Option<PageToken>, QueryError> {
     let parse = |text| {
-        PageToken::parse(text).ok_or_else(|| {
-            QueryError::Invalid("the page token is not one that this program gave".to_owned())
-        })
+        PageToken::parse(text)
+            .ok_or_else(|| QueryError::Invalid("the page token is not one that this program gave".to_owned()))
     };
     page.map(parse).transpose()
 }
@@ -637,7 +632,8 @@ impl SessionRow {
     fn new(row: &Row, told: Told, source: &str, directory: &Directory, as_of: Time) -> Self {
         let (end, reason, confidence) = row.end_as_of(as_of);
         let person = directory.find(told.user_id.as_deref(), told.user.as_deref(), None);
-        let known = |text: fn(&whowas_store::Person) -> &Option<String>| person.and_then(|one| text(one).clone());
+        let known =
+            |text: fn(&whowas_store::Person) -> &Option<String>| person.and_then(|one| text(one).clone());
         let duration = end.and_then(|end| u64::try_from(end.as_ms() - row.start.as_ms()).ok());
         Self {
             user: told.user.or_else(|| known(|one| &one.name)),

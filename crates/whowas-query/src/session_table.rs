@@ -71,7 +71,8 @@ impl PartitionStream for KeptRows {
                 rows.clear();
                 sender.blocking_send(batch).is_ok()
             };
-            let all = (Time::default().saturating_add_ms(i64::MIN), Time::default().saturating_add_ms(i64::MAX));
+            let all =
+                (Time::default().saturating_add_ms(i64::MIN), Time::default().saturating_add_ms(i64::MAX));
             for list in [List::Ended, List::Open] {
                 let read = view.each(list, all, None, |row| {
                     rows.push(row);

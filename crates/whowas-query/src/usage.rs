@@ -151,7 +151,8 @@ impl Engine {
         let (size, instant) = self.state_of(records, as_of, now).await?;
         let condition = success().and(below(size));
         let scan = Scan::new(self.context(), self.files().clone(), trail, snapshot.clone(), &condition)?;
-        let parts = scan.fold(&["user_key", "occurred_at"], |latest, _, batch| add_latest(latest, batch)).await?;
+        let parts =
+            scan.fold(&["user_key", "occurred_at"], |latest, _, batch| add_latest(latest, batch)).await?;
         let mut latest: HashMap<String, i64> = HashMap::new();
         for (key, at) in parts.into_iter().flatten() {
             let known = latest.entry(key).or_insert(at);
@@ -380,11 +381,7 @@ fn counted(directory: &Directory, parts: Vec<ByUser>) -> Vec<UserCount> {
 }
 
 /// Gives everybody their latest time, and those whom no directory knows a row of their own.
-fn last_of_everybody(
-    directory: &Directory,
-    latest: HashMap<String, i64>,
-    now: Time,
-) -> Vec<LastSignIn> {
+fn last_of_everybody(directory: &Directory, latest: HashMap<String, i64>, now: Time) -> Vec<LastSignIn> {
     let mut of_person: HashMap<&str, i64> = HashMap::new();
     let mut others = Vec::new();
     for (key, at) in &latest {
@@ -396,8 +393,10 @@ fn last_of_everybody(
             None => others.push((key, *at)),
         }
     }
-    let mut people: Vec<LastSignIn> =
-        directory.iter().map(|person| of_directory(person, of_person.get(&*person.id).copied(), now)).collect();
+    let mut people: Vec<LastSignIn> = directory
+        .iter()
+        .map(|person| of_directory(person, of_person.get(&*person.id).copied(), now))
+        .collect();
     people.extend(others.into_iter().map(|(key, at)| {
         let nobody = Person { name: Some(key.clone()), is_observed: true, ..Person::default() };
         of_directory(&nobody, Some(at), now)
@@ -447,7 +446,11 @@ mod tests {
 
     fn seen(days: Option<u64>) -> LastSignIn {
         let last = days.map(|_| Time::default());
-        LastSignIn { last_login: last, days_since_last_login: days, ..of_directory(&Person::default(), None, Time::default()) }
+        LastSignIn {
+            last_login: last,
+            days_since_last_login: days,
+            ..of_directory(&Person::default(), None, Time::default())
+        }
     }
 
     #[test]
@@ -456,13 +459,20 @@ mod tests {
             [Some(0), Some(9), Some(10), Some(89), Some(120), Some(4_000), None].map(seen).into();
         let (ranges, never) = aging(&people, &AGING_DAYS);
         assert_eq!(ranges.iter().map(|range| range.users).collect::<Vec<_>>(), [2, 1, 0, 1, 0, 2]);
-        assert_eq!((ranges[0].to_days, ranges[5].from_days, ranges[5].to_days, never), (Some(10), 120, None, 1));
+        assert_eq!(
+            (ranges[0].to_days, ranges[5].from_days, ranges[5].to_days, never),
+            (Some(10), 120, None, 1)
+        );
         assert_eq!(aging(&people, &[30, 30, 0]).0.len(), 2);
     }
 
     #[test]
     fn who_left_is_told_by_the_directory() {
-        let with = |text: &str| Person { attributes: Some(text.to_owned()), since: Some(Time::default()), ..Person::default() };
+        let with = |text: &str| Person {
+            attributes: Some(text.to_owned()),
+            since: Some(Time::default()),
+            ..Person::default()
+        };
         for (text, want) in [
             (r#"{"enabled":false}"#, true),
             (r#"{"enabled":true}"#, false),

@@ -19,7 +19,9 @@ use super::{
 };
 use crate::{
     QueryError,
-    sessions::{LaneKey, Mark, RecordKey, Role, Row, SessionBuilder, SessionRules, scope_digest, sure_start_of},
+    sessions::{
+        LaneKey, Mark, RecordKey, Role, Row, SessionBuilder, SessionRules, scope_digest, sure_start_of,
+    },
 };
 
 /// Earlier records of a lane that are read at first; four times as many each time no session begins in them for certain.

@@ -107,8 +107,9 @@ impl Entry for Kept {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        let Row { start, position, reason, confidence, scope, tells_ends, is_told_by_start, is_lone_end, .. } =
-            self.row;
+        let Row {
+            start, position, reason, confidence, scope, tells_ends, is_told_by_start, is_lone_end, ..
+        } = self.row;
         out.extend(start.as_ms().to_be_bytes());
         out.extend(self.reach().to_be_bytes());
         out.extend(position.to_be_bytes());

@@ -26,15 +26,15 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-pub(crate) use self::{
-    entry::List,
-    records::{Item, Records},
-    view::{Cursor, View},
-};
 use self::{
     base::Base,
     delta::Delta,
     run::{Run, is_damage},
+};
+pub(crate) use self::{
+    entry::List,
+    records::{Item, Records},
+    view::{Cursor, View},
 };
 use crate::{QueryError, sessions::SessionRules};
 

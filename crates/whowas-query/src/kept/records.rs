@@ -6,7 +6,9 @@ use std::{
 };
 
 use arrow::{
-    array::{ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray},
+    array::{
+        ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray,
+    },
     compute::{filter_record_batch, take_record_batch},
     datatypes::{DataType, Int64Type},
 };
@@ -104,7 +106,8 @@ impl Records {
         }
         for tail in &self.snapshot.tail {
             let first = position_at(&tail.batch, 0);
-            let is_wanted = first.is_some_and(|first| first < to && first + tail.batch.num_rows() as u64 > from);
+            let is_wanted =
+                first.is_some_and(|first| first < to && first + tail.batch.num_rows() as u64 > from);
             if is_wanted {
                 read_items(&within(&tail.batch, from, to)?, &mut items)?;
             }
@@ -133,7 +136,8 @@ impl Records {
                 by_file.entry(file).or_default().push(position);
             } else {
                 let starts = |tail: &Arc<whowas_store::TailBatch>| position_at(&tail.batch, 0);
-                let tail = self.snapshot.tail.partition_point(|one| starts(one).is_some_and(|at| at <= position));
+                let tail =
+                    self.snapshot.tail.partition_point(|one| starts(one).is_some_and(|at| at <= position));
                 in_tail.entry(tail.saturating_sub(1)).or_default().push(position);
             }
         }
@@ -239,13 +243,15 @@ fn positions(batch: &RecordBatch) -> Option<&Int64Array> {
 }
 
 fn position_at(batch: &RecordBatch, row: usize) -> Option<u64> {
-    positions(batch).and_then(|column| column.values().get(row).copied()).and_then(|at| u64::try_from(at).ok())
+    positions(batch)
+        .and_then(|column| column.values().get(row).copied())
+        .and_then(|at| u64::try_from(at).ok())
 }
 
 /// The rows of a batch whose positions are `from..to`.
 fn within(batch: &RecordBatch, from: u64, to: u64) -> Result<RecordBatch, QueryError> {
-    let positions = positions(batch)
-        .ok_or_else(|| StoreError::Corrupt("a batch has no column position".to_owned()))?;
+    let positions =
+        positions(batch).ok_or_else(|| StoreError::Corrupt("a batch has no column position".to_owned()))?;
     let is_within = |position: &i64| u64::try_from(*position).is_ok_and(|at| (from..to).contains(&at));
     let mask: BooleanArray = positions.values().iter().map(|position| Some(is_within(position))).collect();
     Ok(if mask.true_count() == batch.num_rows() { batch.clone() } else { filter_record_batch(batch, &mask)? })
@@ -256,7 +262,8 @@ fn rows_of_file(open: &OpenFile, wanted: &[u64], names: &[&str]) -> Result<Vec<R
     let mut rows = Vec::with_capacity(wanted.len());
     for batch in read(open, ParquetAccessPlan::new_all(groups.len()), &["position"], None)? {
         let batch = batch?;
-        let numbers = batch.column_by_name(ROW_NUMBER).and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let numbers =
+            batch.column_by_name(ROW_NUMBER).and_then(|column| column.as_primitive_opt::<Int64Type>());
         let (Some(positions), Some(numbers)) = (positions(&batch), numbers) else { continue };
         for (position, number) in positions.values().iter().zip(numbers.values()) {
             let is_wanted = u64::try_from(*position).is_ok_and(|at| wanted.binary_search(&at).is_ok());

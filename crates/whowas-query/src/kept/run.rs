@@ -212,10 +212,7 @@ impl Run {
 /// Whether an error says that bytes are not what was written.
 pub(crate) fn is_damage(error: &io::Error) -> bool {
     // What zstd does not like is of the kind `Other`.
-    matches!(
-        error.kind(),
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::Other
-    )
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::Other)
 }
 
 /// The parts of a run that is written; large ones as they come.
@@ -236,13 +233,7 @@ where
     R: Iterator<Item = io::Result<Kept>>,
 {
     /// Writes a run under a temporary name and gives it its own when it is whole and on disk.
-    fn write(
-        self,
-        folder: &Path,
-        (from, to): (u64, u64),
-        rules: &str,
-        steps: Vec<u64>,
-    ) -> io::Result<Run> {
+    fn write(self, folder: &Path, (from, to): (u64, u64), rules: &str, steps: Vec<u64>) -> io::Result<Run> {
         let path = folder.join(format!("{from:020}-{to:020}.sessions"));
         let temporary = folder.join(format!(".{from:020}-{to:020}.tmp"));
         let mut frames = Frames::new(BufWriter::new(File::create(&temporary)?));

@@ -122,8 +122,7 @@ impl View {
             self.each(list, (range.0, high), reach, |row| {
                 if fits.is_none_or(|fits| fits(&row)) { newest.offer(row) || !is_countable } else { true }
             })?;
-            total +=
-                if is_countable { self.count(list, range)? } else { newest.counted - counted };
+            total += if is_countable { self.count(list, range)? } else { newest.counted - counted };
         }
         Ok((total, newest.into_rows()))
     }
@@ -177,7 +176,8 @@ impl View {
                 let (from, to) = (run.footer.from, run.footer.to);
                 let is_gone = || {
                     let gone = &self.base.gone;
-                    let at = gone.partition_point(|one| (one.start, one.position) < (start.as_ms(), position));
+                    let at =
+                        gone.partition_point(|one| (one.start, one.position) < (start.as_ms(), position));
                     gone.get(at).is_some_and(|one| (one.start, one.position) == (start.as_ms(), position))
                 };
                 position < to && (position >= from || is_gone())
@@ -190,7 +190,9 @@ impl View {
                     let key = key_of_ms(start.as_ms());
                     let Some(block) = section.spanning(key, u64::MAX).first() else { break };
                     let mut to = wanted.partition_point(|(start, _)| key_of_ms(start.as_ms()) <= block.last);
-                    if block.first <= wanted.get(to.saturating_sub(1)).map_or(0, |last| key_of_ms(last.0.as_ms())) {
+                    if block.first
+                        <= wanted.get(to.saturating_sub(1)).map_or(0, |last| key_of_ms(last.0.as_ms()))
+                    {
                         // Rows of one instant may stand in two blocks.
                         for block in section.spanning(key, block.last) {
                             for kept in section.read(&run.file, block)? {

@@ -31,9 +31,9 @@ mod session;
 mod tests;
 
 pub use builder::{Insertion, LoginRecord, SessionBuilder};
-pub(crate) use mark::{Mark, RecordKey, Role, Told, scope_digest};
 pub use mark::{LaneId, LaneKey};
-pub(crate) use row::{Row, sure_start_of};
+pub(crate) use mark::{Mark, RecordKey, Role, Told, scope_digest};
 pub use pair::{LoneEnd, Pairing, RECORDS_MAX};
+pub(crate) use row::{Row, sure_start_of};
 pub use rules::{FormatRules, Keys, SessionRules};
 pub use session::{EndConfidence, EndReason, RecordRef, Session};

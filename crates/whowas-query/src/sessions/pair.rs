@@ -7,8 +7,8 @@ use whowas_event::{Time, hints::Boundary};
 
 use super::{
     mark::{Mark, RecordKey, Role, Scope, Told, scope_digest},
-    rules::{FormatRules, Keys, SessionRules},
     row::Row,
+    rules::{FormatRules, Keys, SessionRules},
     session::{EndConfidence, EndReason, RecordRef, Session},
 };
 
@@ -344,7 +344,8 @@ pub(super) fn sure_start(marks: &[&Mark], before: Time) -> Option<usize> {
     let mut at = 0;
     for group in marks.chunk_by(|a, b| a.at == b.at) {
         let has = |is: fn(&Role) -> bool| group.iter().any(|mark| is(&mark.role));
-        let (starts, ends) = (has(|role| matches!(role, Role::Start)), has(|role| matches!(role, Role::End(_))));
+        let (starts, ends) =
+            (has(|role| matches!(role, Role::Start)), has(|role| matches!(role, Role::End(_))));
         if is_ended && starts && !ends && group.first().is_some_and(|mark| mark.at < before) {
             found = Some(at);
         }

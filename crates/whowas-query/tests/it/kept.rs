@@ -128,13 +128,17 @@ impl Model {
 fn show(session: &Session) -> String {
     let Session { user, host, ip, line, service, session_uid, start, end, .. } = session;
     let (reason, confidence) = (session.end_reason.as_str(), session.end_confidence.as_str());
-    format!("{user:?} {host:?} {ip:?} {line:?} {service:?} {session_uid:?} {start:?} {end:?} {reason} {confidence}")
+    format!(
+        "{user:?} {host:?} {ip:?} {line:?} {service:?} {session_uid:?} {start:?} {end:?} {reason} {confidence}"
+    )
 }
 
 fn show_row(row: &SessionRow) -> String {
     let SessionRow { user, host, ip, line, service, session_uid, end, .. } = row;
     let (start, reason, confidence) = (row.start.unwrap(), row.end_reason, row.end_confidence);
-    format!("{user:?} {host:?} {ip:?} {line:?} {service:?} {session_uid:?} {start:?} {end:?} {reason} {confidence}")
+    format!(
+        "{user:?} {host:?} {ip:?} {line:?} {service:?} {session_uid:?} {start:?} {end:?} {reason} {confidence}"
+    )
 }
 
 fn sorted(mut lines: Vec<String>) -> Vec<String> {
@@ -143,7 +147,13 @@ fn sorted(mut lines: Vec<String>) -> Vec<String> {
 }
 
 fn everything(query: SessionQuery) -> SessionRequest {
-    SessionRequest { query, from: Some(at(0)), to: Some(at(NOW_MS + 1)), limit: 1000, ..SessionRequest::default() }
+    SessionRequest {
+        query,
+        from: Some(at(0)),
+        to: Some(at(NOW_MS + 1)),
+        limit: 1000,
+        ..SessionRequest::default()
+    }
 }
 
 /// All that a trail answers, in texts.
@@ -165,8 +175,7 @@ async fn answer(engine: &Engine, trail: &Trail, as_of: Option<AsOf>) -> Answer {
     assert_eq!(without.total, page.rows.iter().filter(is_without).count() as u64);
     let lone = engine.sessions(trail, &ask(SessionQuery::LogoffWithoutLogon), now).await.unwrap();
     assert_eq!(lone.total, lone.rows.len() as u64);
-    let request =
-        PresenceRequest { at: Some(second(20)), limit: 1000, as_of, ..PresenceRequest::default() };
+    let request = PresenceRequest { at: Some(second(20)), limit: 1000, as_of, ..PresenceRequest::default() };
     let present = engine.presence(trail, &request, now).await.unwrap();
     assert_eq!(present.total, present.rows.len() as u64);
     Answer {
@@ -298,16 +307,24 @@ async fn pages_join_filters_hold_and_damage_is_mended() {
         seen.extend(page.rows.iter().map(|row| row.session_uid.clone().unwrap()));
         let Some(next) = page.next else { break };
         append(&trail, 3, vec![login(1_000 + i64::try_from(seen.len()).unwrap(), Activity::Logon)]).await;
-        page = asking.sessions(&trail, &SessionRequest { page: Some(next), ..request.clone() }, now).await.unwrap();
+        page = asking
+            .sessions(&trail, &SessionRequest { page: Some(next), ..request.clone() }, now)
+            .await
+            .unwrap();
     }
     assert_eq!(seen, (0..60).rev().map(|n| format!("u{n}")).collect::<Vec<_>>());
 
-    let of_user = SessionRequest { filter: Filter::parse("user:user1").unwrap(), to: Some(second(600)), ..everything(SessionQuery::Sessions) };
+    let of_user = SessionRequest {
+        filter: Filter::parse("user:user1").unwrap(),
+        to: Some(second(600)),
+        ..everything(SessionQuery::Sessions)
+    };
     let found = asking.sessions(&trail, &of_user, now).await.unwrap();
     assert_eq!(found.total, 20);
     assert!(found.rows.iter().all(|row| row.user.as_deref() == Some("user1")));
     // Sessions 20 to 24 have an end, 25 seconds after their start; 25 to 29 have none.
-    let at_once = |seconds| PresenceRequest { at: Some(second(seconds)), limit: 100, ..PresenceRequest::default() };
+    let at_once =
+        |seconds| PresenceRequest { at: Some(second(seconds)), limit: 100, ..PresenceRequest::default() };
     let present = asking.presence(&trail, &at_once(235), now).await.unwrap();
     let ids: Vec<_> = present.rows.iter().map(|row| row.session_uid.clone().unwrap()).collect();
     // Number 21 ended in that very instant.
@@ -327,7 +344,9 @@ async fn pages_join_filters_hold_and_damage_is_mended() {
     let runs = trail_folder(folder.path());
     let before = answer(&asking, &trail, None).await;
     for idx in 0..std::fs::read_dir(&runs).unwrap().count() {
-        let Some(path) = std::fs::read_dir(&runs).unwrap().nth(idx).map(|entry| entry.unwrap().path()) else { break };
+        let Some(path) = std::fs::read_dir(&runs).unwrap().nth(idx).map(|entry| entry.unwrap().path()) else {
+            break;
+        };
         let mut bytes = std::fs::read(&path).unwrap();
         let at = bytes.len() * (idx + 1) / 7;
         bytes[at] ^= 0x40;

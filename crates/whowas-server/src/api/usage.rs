@@ -6,7 +6,8 @@ use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use whowas_event::Time;
 use whowas_query::{
-    AGING_DAYS, AccountStatus, AgingRange, Filter, LastSignIn, LoginRow, UserCount, WINDOW_DAYS_DEFAULT, aging,
+    AGING_DAYS, AccountStatus, AgingRange, Filter, LastSignIn, LoginRow, UserCount, WINDOW_DAYS_DEFAULT,
+    aging,
 };
 
 use super::params::{Params, as_of, number, time};

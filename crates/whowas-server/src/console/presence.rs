@@ -135,14 +135,7 @@ pub(crate) async fn page(
         (_, text) => text.to_owned(),
     };
     let at = at.chars().take(16).map(|c| if c == ' ' { 'T' } else { c }).collect();
-    html(&PresenceView {
-        frame: SIGNED_IN,
-        name: &permit.name,
-        at,
-        filter: &params.filter,
-        message,
-        found,
-    })
+    html(&PresenceView { frame: SIGNED_IN, name: &permit.name, at, filter: &params.filter, message, found })
 }
 
 /// Online users.

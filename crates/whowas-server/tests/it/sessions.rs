@@ -83,7 +83,8 @@ async fn sessions_presence_and_those_at_once() {
     let earlier = ask(&world, &read, "presence?at=2026-11-23T09:45:00Z&as_of=3").await;
     assert_eq!(column(&earlier["rows"], "end_reason"), ["open"]);
     assert_eq!(ask(&world, &read, "presence?as_of=2026-11-01").await["total"], 0);
-    let at_once = ask(&world, &read, "at-once?from=2026-11-23T08:00:00Z&to=2026-11-23T10:00:00Z&points=2").await;
+    let at_once =
+        ask(&world, &read, "at-once?from=2026-11-23T08:00:00Z&to=2026-11-23T10:00:00Z&points=2").await;
     assert_eq!(at_once["points"][0]["by_service"]["Mail"], 1);
     assert_eq!(at_once["points"][1]["without_end"], 2);
 
@@ -114,7 +115,10 @@ async fn who_comes_and_who_does_not() {
     let enabled = ask(&world, &read, "dormant?days=0&status=enabled&account_type=claims%20user").await;
     assert_eq!(column(&enabled["users"], "user_id"), ["dave"]);
     let aging = ask(&world, &read, "aging?ranges=2,5").await;
-    assert_eq!((aging["ranges"][0]["users"].as_u64(), aging["ranges"][1]["users"].as_u64()), (Some(2), Some(1)));
+    assert_eq!(
+        (aging["ranges"][0]["users"].as_u64(), aging["ranges"][1]["users"].as_u64()),
+        (Some(2), Some(1))
+    );
     assert_eq!(aging["never"], 2);
     let distinct = ask(&world, &read, "distinct-users?from=2026-01-01&by=day").await;
     assert_eq!(column(&distinct["users"], "day"), ["2026-01-05", "2026-11-23", "2026-11-23", "2026-11-21"]);
@@ -122,7 +126,8 @@ async fn who_comes_and_who_does_not() {
     let leavers = ask(&world, &read, "after-leaving").await;
     assert_eq!((leavers["total"].as_u64(), column(&leavers["rows"], "user_name")), (Some(1), vec!["carol"]));
     let histogram = ask(&world, &read, "histogram?from=2026-11-21&to=2026-11-24&points=3").await;
-    let counts: Vec<_> = histogram["points"].as_array().unwrap().iter().map(|point| point["count"].as_u64()).collect();
+    let counts: Vec<_> =
+        histogram["points"].as_array().unwrap().iter().map(|point| point["count"].as_u64()).collect();
     assert_eq!((counts, histogram["total"].as_u64()), (vec![Some(1), Some(0), Some(2)], Some(3)));
     let facets = ask(&world, &read, "facets?from=2026-01-01&query=all-events&values=2").await;
     let users = &facets["fields"][0];
@@ -157,7 +162,7 @@ async fn the_forms_that_people_know() {
         ("user-log?tab=statistics", vec!["Logons", "Full carol"], vec!["erin"]),
         ("user-log?tab=logoff-without-logon", vec!["erin"], vec!["bob"]),
         ("user-log?tab=logon-without-logoff", vec!["bob"], vec!["carol"]),
-        ("dormant?days=1", vec!["Full dave", "Full carol", "Claims user"], vec!["bob"]),
+        ("dormant?days=2", vec!["Full dave", "Full carol", "Claims user"], vec!["bob"]),
         ("dormant?days=x", vec!["role=\"alert\""], vec!["carol"]),
         ("aging", vec!["0 to 9 days", "120 days and more", "never"], vec![]),
         ("distinct-users?by=day", vec!["2026-11-23", "alice"], vec!["dave"]),

@@ -85,7 +85,8 @@ pub(crate) async fn at_once(global: &Global, args: AtOnce) -> Result<u8, Failure
     let store = config::open(global, false).await?;
     let trail = store.trail(&args.environment).await?;
     let found = config::engine(global)?.at_once(&trail, range, args.points, None, now).await?;
-    let body = json!({"from": found.from.to_string(), "to": found.to.to_string(), "tree_size": found.tree_size});
+    let body =
+        json!({"from": found.from.to_string(), "to": found.to.to_string(), "tree_size": found.tree_size});
     access::record(&trail, "at-once", body, json!({}), now).await?;
     store.close().await?;
     if global.json {
@@ -153,7 +154,16 @@ fn show(global: &Global, rows: &[SessionRow], zone: &TimeZone) -> Result<(), Fai
         ]
     });
     let header = [
-        "user", "name", "host", "line", "service", "start", "end", "end reason", "end confidence", "duration",
+        "user",
+        "name",
+        "host",
+        "line",
+        "service",
+        "start",
+        "end",
+        "end reason",
+        "end confidence",
+        "duration",
     ];
     output::table(&header, rows)
 }
