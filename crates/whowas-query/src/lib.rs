@@ -6,6 +6,7 @@
 //!
 //! Start at [`LoginRequest`] and [`Engine::logins`]; for sessions at [`sessions::SessionBuilder`].
 
+mod at_once;
 mod counts;
 mod ends;
 mod engine;
@@ -20,6 +21,7 @@ pub mod page;
 mod pattern;
 mod row;
 mod scan;
+mod session_rows;
 mod session_search;
 mod session_table;
 pub mod sessions;
@@ -27,6 +29,7 @@ mod sql;
 mod table;
 mod usage;
 
+pub use at_once::{AT_ONCE_POINTS_MAX, AtOnce, AtOncePoint};
 pub use counts::{
     FACET_VALUES_SHOWN_MAX, Facet, FacetValue, Facets, HISTOGRAM_POINTS_MAX, Histogram, HistogramPoint,
 };
@@ -36,8 +39,6 @@ pub use filter::{Filter, FilterError};
 pub use kept::Steps;
 pub use named::NamedQuery;
 pub use row::{LoginRow, NameSource};
-pub use session_search::{
-    AT_ONCE_POINTS_MAX, AsOf, AtOnce, AtOncePoint, PresencePage, PresenceRequest, SessionPage, SessionQuery,
-    SessionRequest, SessionRow,
-};
+pub use session_rows::SessionRow;
+pub use session_search::{AsOf, PresencePage, PresenceRequest, SessionPage, SessionQuery, SessionRequest};
 pub use usage::{AGING_DAYS, AccountStatus, AgingRange, LastSignIn, UserCount, aging};

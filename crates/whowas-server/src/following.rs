@@ -1,6 +1,8 @@
 //! Keeps the sessions of every trail up to its archive while the server runs, so that whoever asks need not wait.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use whowas_event::EnvironmentName;
 
 use crate::app::App;
 
@@ -11,8 +13,9 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
 
 /// Runs until it is aborted. What was begun is on disk as a whole or not at all.
 pub(crate) async fn follow(app: Arc<App>) {
+    let mut sizes = BTreeMap::new();
     loop {
-        let pause = match round(&app).await {
+        let pause = match round(&app, &mut sizes).await {
             Ok(()) => PAUSE,
             Err(error) => {
                 tracing::warn!(error, "sessions are not kept up to date");
@@ -23,10 +26,15 @@ pub(crate) async fn follow(app: Arc<App>) {
     }
 }
 
-async fn round(app: &App) -> Result<(), String> {
+async fn round(app: &App, sizes: &mut BTreeMap<EnvironmentName, u64>) -> Result<(), String> {
     for name in app.store.environments().await.map_err(|e| e.to_string())? {
         let trail = app.store.trail(&name).await.map_err(|e| e.to_string())?;
         while app.engine.keep_sessions(&trail).await.map_err(|e| e.loggable())? {}
+        // Where much arrives, the newest records are paired when somebody asks; where it is quiet, before.
+        let size = trail.snapshot().size;
+        if sizes.insert(name, size) == Some(size) {
+            app.engine.pair_newest(&trail).await.map_err(|e| e.loggable())?;
+        }
     }
     Ok(())
 }

@@ -47,13 +47,13 @@ const VIEWS_KEPT: usize = 4;
 pub struct Steps {
     /// Fewer records than this wait for more: they are paired in memory until then.
     pub rows_min: u64,
-    /// More than this become several runs: their marks are in memory together, some 700 bytes each.
+    /// More than this become several runs: their marks are in memory together, some 2 KB each with all that is made of them.
     pub rows_max: u64,
 }
 
 impl Default for Steps {
     fn default() -> Self {
-        Self { rows_min: 32 * 1024, rows_max: 128 * 1024 }
+        Self { rows_min: 32 * 1024, rows_max: 64 * 1024 }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What records say about sessions, read from archive and tail. For blocking threads.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -99,7 +99,11 @@ impl Records {
         let mut items = Vec::new();
         for file in self.snapshot.files.iter().filter(|file| file.start < to && file.end > from) {
             let open = self.open(file)?;
-            let plan = ParquetAccessPlan::new_all(open.metadata.metadata().row_groups().len());
+            let bounds = [from, to.saturating_sub(1)].map(|at| i64::try_from(at).unwrap_or(i64::MAX));
+            let plan = groups_with(&open, |group| overlaps(&open, group, "position", bounds));
+            if plan.row_group_indexes().is_empty() {
+                continue;
+            }
             for batch in read(&open, plan, &MARK_COLUMNS, None)? {
                 read_items(&within(&batch?, from, to)?, &mut items)?;
             }
@@ -164,22 +168,17 @@ impl Records {
         let mut times: Vec<i64> = revised.iter().map(|one| one.at_ms.saturating_mul(1000)).collect();
         times.sort_unstable();
         let mut positions = Vec::new();
-        let mut looked_at = Vec::new();
+        let mut looked_at = HashSet::new();
         for is_everywhere in [false, true] {
             if wanted.is_empty() {
                 break;
             }
             for (at, file) in self.snapshot.files.iter().enumerate().filter(|(_, file)| file.start < below) {
                 let open = self.open(file)?;
-                let groups = open.metadata.metadata().row_groups();
-                let mut plan = ParquetAccessPlan::new_none(groups.len());
-                for group in 0..groups.len() {
-                    let is_of_its_time = is_everywhere || has_time(&open, group, &times);
-                    if is_of_its_time && !looked_at.contains(&(at, group)) {
-                        plan.scan(group);
-                        looked_at.push((at, group));
-                    }
-                }
+                let plan = groups_with(&open, |group| {
+                    let is_of_its_time = is_everywhere || has_one_of(&open, group, "occurred_at", &times);
+                    is_of_its_time && looked_at.insert((at, group))
+                });
                 if !plan.row_group_indexes().is_empty() {
                     for batch in read(&open, plan, &KEY_COLUMNS, None)? {
                         find_keys(&batch?, below, &mut wanted, &mut positions)?;
@@ -260,7 +259,12 @@ fn within(batch: &RecordBatch, from: u64, to: u64) -> Result<RecordBatch, QueryE
 fn rows_of_file(open: &OpenFile, wanted: &[u64], names: &[&str]) -> Result<Vec<RecordBatch>, QueryError> {
     let groups = open.metadata.metadata().row_groups();
     let mut rows = Vec::with_capacity(wanted.len());
-    for batch in read(open, ParquetAccessPlan::new_all(groups.len()), &["position"], None)? {
+    let places: Vec<i64> = wanted.iter().filter_map(|at| i64::try_from(*at).ok()).collect();
+    let plan = groups_with(open, |group| has_one_of(open, group, "position", &places));
+    if plan.row_group_indexes().is_empty() {
+        return Ok(Vec::new());
+    }
+    for batch in read(open, plan, &["position"], None)? {
         let batch = batch?;
         let numbers =
             batch.column_by_name(ROW_NUMBER).and_then(|column| column.as_primitive_opt::<Int64Type>());
@@ -279,20 +283,33 @@ fn rows_of_file(open: &OpenFile, wanted: &[u64], names: &[&str]) -> Result<Vec<R
     read(open, plan, names, None)?.collect()
 }
 
-/// Whether a row group has records of one of these times (in microseconds, ascending), as far as its statistics tell.
-fn has_time(open: &OpenFile, group: usize, times: &[i64]) -> bool {
-    let column = SCHEMA.index_of("occurred_at").ok();
-    let group = open.metadata.metadata().row_groups().get(group);
-    let statistics = group.zip(column).and_then(|(group, column)| group.column(column).statistics());
-    match statistics {
-        Some(Statistics::Int64(known)) => match (known.min_opt(), known.max_opt()) {
-            (Some(min), Some(max)) => {
-                times.get(times.partition_point(|time| time < min)).is_some_and(|time| time <= max)
-            }
-            _ => true,
-        },
-        _ => true,
+fn groups_with(open: &OpenFile, mut is_wanted: impl FnMut(usize) -> bool) -> ParquetAccessPlan {
+    let count = open.metadata.metadata().row_groups().len();
+    let mut plan = ParquetAccessPlan::new_none(count);
+    (0..count).filter(|group| is_wanted(*group)).for_each(|group| plan.scan(group));
+    plan
+}
+
+/// The least and the greatest value of a column in a row group, as far as its statistics tell.
+fn extent(open: &OpenFile, group: usize, column: &str) -> Option<[i64; 2]> {
+    let column = SCHEMA.index_of(column).ok()?;
+    let group = open.metadata.metadata().row_groups().get(group)?;
+    match group.column(column).statistics()? {
+        Statistics::Int64(known) => Some([*known.min_opt()?, *known.max_opt()?]),
+        _ => None,
     }
+}
+
+fn overlaps(open: &OpenFile, group: usize, column: &str, [low, high]: [i64; 2]) -> bool {
+    extent(open, group, column).is_none_or(|[min, max]| min <= high && low <= max)
+}
+
+/// Whether a row group may have one of these values, which are ascending.
+fn has_one_of(open: &OpenFile, group: usize, column: &str, values: &[i64]) -> bool {
+    let is_in = |[min, max]: [i64; 2]| {
+        values.get(values.partition_point(|value| *value < min)).is_some_and(|value| *value <= max)
+    };
+    extent(open, group, column).is_none_or(is_in)
 }
 
 fn find_keys(

@@ -282,10 +282,8 @@ fn login(n: i64, activity: Activity) -> Event {
     event
 }
 
-#[tokio::test]
-async fn pages_join_filters_hold_and_damage_is_mended() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, trail) = open(folder.path()).await;
+/// Sixty sessions in six files, the first half of each with an end.
+async fn fill(trail: &Trail) {
     for chunk in 0..6 {
         let logons = (chunk * 10..chunk * 10 + 10).map(|n| login(n, Activity::Logon));
         let mut events: Vec<Event> = logons.collect();
@@ -294,9 +292,16 @@ async fn pages_join_filters_hold_and_damage_is_mended() {
             end.occurred_at = second(n * 10 + 25);
             events.push(end);
         }
-        append(&trail, 3, events).await;
+        append(trail, 3, events).await;
         trail.settle().await;
     }
+}
+
+#[tokio::test]
+async fn pages_join_and_filters_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, trail) = open(folder.path()).await;
+    fill(&trail).await;
     let asking = engine(10);
     let now = at(NOW_MS);
     let request = SessionRequest { limit: 7, ..everything(SessionQuery::Sessions) };
@@ -339,7 +344,15 @@ async fn pages_join_filters_hold_and_damage_is_mended() {
     assert_eq!(points.iter().map(|point| point.most).collect::<Vec<_>>(), [1, 2, 3, 3, 3, 2]);
     assert_eq!(points.iter().map(|point| point.without_end).collect::<Vec<_>>(), [10, 10, 10, 10, 10, 11]);
     assert_eq!(points[2].by_service, BTreeMap::from([("Mail".to_owned(), 2), ("VPN".to_owned(), 1)]));
+    store.close().await.unwrap();
+}
 
+#[tokio::test]
+async fn what_is_damaged_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, trail) = open(folder.path()).await;
+    fill(&trail).await;
+    let asking = engine(10);
     // Flip one byte in each run in turn: a fresh engine and one that has it open both find the right answer.
     let runs = trail_folder(folder.path());
     let before = answer(&asking, &trail, None).await;
