@@ -280,18 +280,6 @@ impl Engine {
         Ok(Asked { conditions, from, to, size, snapshot })
     }
 
-    /// A scan over the rows of a search, its range and the size of the tree.
-    pub(crate) async fn scan_of_search(
-        &self,
-        trail: &Trail,
-        request: &LoginRequest,
-        now: Time,
-    ) -> Result<(Scan, (Time, Time), u64), QueryError> {
-        let asked = self.ask(trail, request, now, None).await?;
-        let scan = self.scan(trail, &asked, all_of(&asked.conditions))?;
-        Ok((scan, (asked.from, asked.to), asked.size))
-    }
-
     fn scan(&self, trail: &Trail, asked: &Asked, condition: Expr) -> Result<Scan, QueryError> {
         Scan::new(&self.context, self.files.clone(), trail, asked.snapshot.clone(), &condition)
     }

@@ -7,7 +7,6 @@
 //! Start at [`LoginRequest`] and [`Engine::logins`]; for sessions at [`sessions::SessionBuilder`].
 
 mod at_once;
-mod counts;
 mod ends;
 mod engine;
 mod error;
@@ -30,9 +29,6 @@ mod table;
 mod usage;
 
 pub use at_once::{AT_ONCE_POINTS_MAX, AtOnce, AtOncePoint};
-pub use counts::{
-    FACET_VALUES_SHOWN_MAX, Facet, FacetValue, Facets, HISTOGRAM_POINTS_MAX, Histogram, HistogramPoint,
-};
 pub use engine::{Engine, LoginPage, LoginRequest, WINDOW_DAYS_DEFAULT};
 pub use error::QueryError;
 pub use filter::{Filter, FilterError};

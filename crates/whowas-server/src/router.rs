@@ -41,8 +41,6 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/v1/environments/{project}/{environment}/sessions", get(api::sessions::list))
         .route("/api/v1/environments/{project}/{environment}/presence", get(api::sessions::presence))
         .route("/api/v1/environments/{project}/{environment}/at-once", get(api::sessions::at_once))
-        .route("/api/v1/environments/{project}/{environment}/histogram", get(api::counts::histogram))
-        .route("/api/v1/environments/{project}/{environment}/facets", get(api::counts::facets))
         .route("/api/v1/environments/{project}/{environment}/dormant", get(api::usage::dormant))
         .route("/api/v1/environments/{project}/{environment}/aging", get(api::usage::by_age))
         .route("/api/v1/environments/{project}/{environment}/distinct-users", get(api::usage::distinct))

@@ -1,6 +1,5 @@
 //! The HTTP API: one file per resource. `assets/openapi.json` describes it; a test compares the two.
 
-pub(crate) mod counts;
 pub(crate) mod environments;
 pub(crate) mod export;
 pub(crate) mod imports;
