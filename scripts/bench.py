@@ -193,7 +193,7 @@ def main():
             "who was signed in, 5 months ago": f"/presence?at={shift_days(last_day, -150)}T10:00:00Z&limit=100",
             "who was signed in, everybody of one service": f"/presence?at={shift_days(last_day, -5)}T10:00:00Z&limit=1000&filter=app:a*",
             "how many at once, 7 days by hour": f"/at-once?from={shift_days(last_day, -6)}T00:00:00Z&to={end}&points=168",
-            "histogram by hour, 7 days": f"/histogram?from={shift_days(last_day, -6)}T00:00:00Z&to={end}&points=168",
+            "histogram by hour, 7 days": f"/histogram?from={shift_days(last_day, -6)}T00:00:00Z&to={end}&buckets=168",
             "facets, 7 days": f"/facets?from={shift_days(last_day, -6)}T00:00:00Z&to={end}",
             "users without a sign-in for 90 days": "/dormant?days=90",
             "sessions of one busy user, newest 200": f"/sessions?from=2000-01-01T00:00:00Z&to=2100-01-01T00:00:00Z&limit=200&filter=user:{busy}",

@@ -1,7 +1,10 @@
 //! The formats that are known, and which of them an input is.
 
 use crate::{
+    appinsights::AppInsights,
     authlog::AuthLog,
+    cef::Cef,
+    cloudevents::CloudEvents,
     contract::{Format, Sample},
     entra_analytics::EntraAnalytics,
     entra_csv::EntraCsv,
@@ -10,7 +13,9 @@ use crate::{
     journal::Journal,
     jsonstream,
     lcs::DynamicsLcs,
+    leef::Leef,
     native::Native,
+    otlp::OtlpLogs,
     sysuserlog::DynamicsUserLog,
     table::Header,
     users::{DynamicsUsers, GraphUsers, UsersCsv},
@@ -21,11 +26,14 @@ use crate::{
 
 /// Every format, in the order in which they are asked whether they recognise an input.
 pub static FORMATS: &[&dyn Format] = &[
+    &CloudEvents,
     &EntraMonitor,
     &EntraGraph,
     &EntraAnalytics,
     &EntraCsv,
     &Native,
+    &OtlpLogs,
+    &AppInsights,
     &WindowsEvents,
     &DynamicsLcs,
     &DynamicsUserLog,
@@ -35,6 +43,8 @@ pub static FORMATS: &[&dyn Format] = &[
     &Journal,
     &Btmp,
     &Wtmp,
+    &Cef,
+    &Leef,
     &AuthLog,
     &UsersCsv,
 ];

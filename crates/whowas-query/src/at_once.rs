@@ -91,7 +91,7 @@ impl Engine {
             .and(col("occurred_at").lt(lower::instant(to)))
             .and(col("service_name").is_not_null())
             .and(col("kind").eq(lit("login")));
-        let scan = self.scan_of(trail, asked.records.snapshot.clone(), &condition)?;
+        let scan = self.scan_where(trail, asked.records.snapshot.clone(), &condition)?;
         let parts = scan
             .fold(&["position", "service_name"], move |found: &mut BTreeMap<u64, String>, _, batch| {
                 let wrong = || StoreError::Corrupt("a record lacks its position".to_owned());

@@ -23,7 +23,7 @@ use crate::{
     kept::{Cursor, Index, List, Records, View},
     lower,
     page::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, PageToken},
-    scan::{Scan, on_blocking_thread},
+    scan::on_blocking_thread,
     session_rows::{SessionRow, tell},
     sessions::{EndConfidence, Row},
 };
@@ -339,21 +339,12 @@ impl Engine {
             .and(col("occurred_at").lt_eq(lower::instant(high)))
             .and(col("position").lt(lit(size)))
             .and(col("kind").eq(lit("login")));
-        let scan = self.scan_of(trail, snapshot.clone(), &condition)?;
+        let scan = self.scan_where(trail, snapshot.clone(), &condition)?;
         let parts =
             scan.fold(&["occurred_at", "position"], |found, _, batch| add_places(found, batch)).await?;
         let mut places: Vec<(Time, u64)> = parts.into_iter().flatten().collect();
         places.sort_unstable();
         Ok(Some(places))
-    }
-
-    pub(crate) fn scan_of(
-        &self,
-        trail: &Trail,
-        snapshot: Arc<whowas_store::Snapshot>,
-        condition: &Expr,
-    ) -> Result<Scan, QueryError> {
-        Scan::new(self.context(), self.files().clone(), trail, snapshot, condition)
     }
 }
 

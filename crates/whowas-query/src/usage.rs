@@ -21,7 +21,7 @@ use crate::{
     lower,
     newest::{fetch, newest},
     row::{self, COLUMNS},
-    scan::{Scan, on_blocking_thread},
+    scan::on_blocking_thread,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -150,7 +150,7 @@ impl Engine {
         let records = Records::new(trail, snapshot.clone(), self.files().clone());
         let (size, instant) = self.state_of(records, as_of, now).await?;
         let condition = success().and(below(size));
-        let scan = Scan::new(self.context(), self.files().clone(), trail, snapshot.clone(), &condition)?;
+        let scan = self.scan_where(trail, snapshot.clone(), &condition)?;
         let parts =
             scan.fold(&["user_key", "occurred_at"], |latest, _, batch| add_latest(latest, batch)).await?;
         let mut latest: HashMap<String, i64> = HashMap::new();
@@ -197,7 +197,7 @@ impl Engine {
         for term in lower::filter(filter, &snapshot.directory) {
             condition = condition.and(term);
         }
-        let scan = Scan::new(self.context(), self.files().clone(), trail, snapshot.clone(), &condition)?;
+        let scan = self.scan_where(trail, snapshot.clone(), &condition)?;
         let parts = scan
             .fold(&["user_key", "occurred_at", "position"], move |counts, _, batch| {
                 add_counts(counts, batch, &began, is_by_day)
@@ -261,7 +261,7 @@ impl Engine {
             return Ok((0, Vec::new()));
         };
         let condition = success().and(any);
-        let scan = Scan::new(self.context(), self.files().clone(), trail, snapshot.clone(), &condition)?;
+        let scan = self.scan_where(trail, snapshot.clone(), &condition)?;
         let (total, hits) = newest(&scan, None, AFTER_LEAVING_MAX).await?;
         let mut rows = Vec::with_capacity(hits.len());
         for batch in fetch(&scan, &hits, &COLUMNS).await? {

@@ -10,12 +10,15 @@ use std::{
 };
 
 use tokio::{sync::Semaphore, time::Instant};
+use whowas_collect::intake::Intakes;
 use whowas_event::Time;
 use whowas_query::Engine;
 use whowas_store::{
     Store, StoreError,
     control::{Control, SecretHash, Token},
 };
+
+use crate::receive::{inbound::Inbound, track::Known};
 
 /// Imports at once: each has a thread and some 30 MB of batches.
 const IMPORTS_MAX: usize = 4;
@@ -32,19 +35,25 @@ pub(crate) struct App {
     pub(crate) is_tls: bool,
     pub(crate) metrics: Metrics,
     pub(crate) imports: Arc<Semaphore>,
+    pub(crate) inbound: Inbound,
+    pub(crate) intakes: Arc<Intakes>,
+    pub(crate) known: Known,
     /// Valid tokens by the digest of their secret: thousands of small requests a second must not each ask
     /// the control database, whose one connection commits.
     tokens: Mutex<HashMap<SecretHash, (Instant, Arc<Token>)>>,
 }
 
 impl App {
-    pub(crate) fn new(store: Arc<Store>, engine: Engine, is_tls: bool) -> Self {
+    pub(crate) fn new(store: Arc<Store>, engine: Engine, is_tls: bool, intakes: Arc<Intakes>) -> Self {
         Self {
             store,
             engine,
             is_tls,
             metrics: Metrics::default(),
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
+            inbound: Inbound::default(),
+            intakes,
+            known: Known::default(),
             tokens: Mutex::default(),
         }
     }

@@ -9,7 +9,7 @@ use axum::{
     routing::{delete, get, post},
 };
 
-use crate::{api, app::App, assets, auth, console, headers, problem};
+use crate::{api, app::App, assets, auth, console, headers, problem, receive};
 
 /// Bodies that are read whole: forms and small JSON. Records and files are streamed and have no limit here.
 const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -18,6 +18,7 @@ const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(api_routes())
+        .merge(receiver_routes())
         .merge(console_routes())
         .layer(DefaultBodyLimit::max(SMALL_BODY_BYTES_MAX))
         .layer(from_fn_with_state(app.clone(), auth::refuse_cross_site))
@@ -37,6 +38,8 @@ fn api_routes() -> Router<Arc<App>> {
         )
         .route("/api/v1/environments/{project}/{environment}/imports", post(api::imports::create))
         .route("/api/v1/environments/{project}/{environment}/logins", get(api::logins::list))
+        .route("/api/v1/environments/{project}/{environment}/histogram", get(api::whole_range::histogram))
+        .route("/api/v1/environments/{project}/{environment}/facets", get(api::whole_range::facets))
         .route("/api/v1/environments/{project}/{environment}/users", get(api::users::list))
         .route("/api/v1/environments/{project}/{environment}/sessions", get(api::sessions::list))
         .route("/api/v1/environments/{project}/{environment}/presence", get(api::sessions::presence))
@@ -56,6 +59,18 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/metrics", get(api::metrics))
 }
 
+/// What the protocols of others ask for. They bound their bodies themselves.
+fn receiver_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/logs", post(receive::otlp::logs))
+        .route("/opentelemetry.proto.collector.logs.v1.LogsService/Export", post(receive::grpc::export))
+        .route("/v2/track", post(receive::track::track))
+        .route("/v2.1/track", post(receive::track::track))
+        .route("/appinsights/{token}/v2/track", post(receive::track::track_by_path))
+        .route("/appinsights/{token}/v2.1/track", post(receive::track::track_by_path))
+        .route("/cloudevents", post(receive::cloudevents::receive))
+}
+
 fn console_routes() -> Router<Arc<App>> {
     Router::new()
         .route("/", get(console::projects))
@@ -65,6 +80,14 @@ fn console_routes() -> Router<Arc<App>> {
         .route("/p/{project}/{environment}/monitoring", get(console::environment::overview))
         .route("/p/{project}/{environment}/monitoring/activity", get(console::environment::activity))
         .route("/p/{project}/{environment}/monitoring/raw-logs", get(console::raw_logs::page))
+        .route(
+            "/p/{project}/{environment}/monitoring/raw-logs/summary",
+            get(console::raw_logs::summary::page),
+        )
+        .route(
+            "/p/{project}/{environment}/monitoring/raw-logs/{position}",
+            get(console::raw_logs::record::page),
+        )
         .route("/p/{project}/{environment}/users", get(console::users::page))
         .route("/p/{project}/{environment}/presence", get(console::presence::page))
         .route("/p/{project}/{environment}/online", get(console::presence::online))

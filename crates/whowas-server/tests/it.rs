@@ -15,6 +15,8 @@ mod evidence;
 mod imports;
 #[path = "it/openapi.rs"]
 mod openapi;
+#[path = "it/receivers.rs"]
+mod receivers;
 #[path = "it/records.rs"]
 mod records;
 #[path = "it/sessions.rs"]

@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequestParts, Query};
 use hyper::http::request::Parts;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, de::DeserializeOwned};
 use whowas_event::Time;
 use whowas_query::{AsOf, Filter, LoginRequest, NamedQuery, filter::parse_time};
@@ -84,6 +85,16 @@ pub(crate) fn as_of(text: &str, now: Time) -> Result<Option<AsOf>, Problem> {
     if text.is_empty() { Ok(None) } else { AsOf::parse(text, read).map(Some) }
 }
 
+/// The time zone of this name; UTC if none is named.
+pub(crate) fn zone(name: &str) -> Result<TimeZone, Problem> {
+    match name {
+        "" | "UTC" => Ok(TimeZone::UTC),
+        _ => TimeZone::get(name).map_err(|_| {
+            Problem::invalid("time zone: there is none of this name; write one like Europe/Zurich or UTC")
+        }),
+    }
+}
+
 pub(crate) fn time(name: &str, text: &str, now: Time) -> Result<Option<Time>, Problem> {
     if text.is_empty() {
         return Ok(None);
@@ -96,7 +107,7 @@ pub(crate) fn time(name: &str, text: &str, now: Time) -> Result<Option<Time>, Pr
 }
 
 /// `now`, or `-7d`, `-12h`, `-30m`, `-2w` before it.
-fn relative(text: &str, now: Time) -> Option<Time> {
+pub(crate) fn relative(text: &str, now: Time) -> Option<Time> {
     if text == "now" {
         return Some(now);
     }
