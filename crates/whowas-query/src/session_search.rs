@@ -3,7 +3,7 @@
 //! Which sessions are meant is answered by what is kept of them (`kept/`), what is told about them by the records that
 //! began them. A filter speaks of the record that began the session, and means what it means in a search.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use arrow::{
     array::{AsArray, RecordBatch},
@@ -181,7 +181,7 @@ pub(crate) struct Wanted {
     range: (Time, Time),
     reach: Option<Time>,
     /// Records that may begin what is meant; any if `None`.
-    places: Option<Vec<(Time, u64)>>,
+    places: Option<Arc<Places>>,
     is_without_recorded_end: bool,
     before: Option<Cursor>,
     limit: usize,
@@ -328,7 +328,7 @@ impl Engine {
         asked: &Asked,
         filter: &Filter,
         (low, high): (Time, Time),
-    ) -> Result<Option<Vec<(Time, u64)>>, QueryError> {
+    ) -> Result<Option<Arc<Places>>, QueryError> {
         let snapshot = &asked.records.snapshot;
         let Some(condition) = lower::filter(filter, &snapshot.directory).into_iter().reduce(Expr::and) else {
             return Ok(None);
@@ -340,11 +340,10 @@ impl Engine {
             .and(col("position").lt(lit(size)))
             .and(col("kind").eq(lit("login")));
         let scan = self.scan_where(trail, snapshot.clone(), &condition)?;
-        let parts =
-            scan.fold(&["occurred_at", "position"], |found, _, batch| add_places(found, batch)).await?;
-        let mut places: Vec<(Time, u64)> = parts.into_iter().flatten().collect();
-        places.sort_unstable();
-        Ok(Some(places))
+        let fields = &["occurred_at", "position"];
+        let parts = scan.fold(fields, |places: &mut Places, _, batch| places.add(batch)).await?;
+        let places = parts.into_iter().reduce(Places::merge).unwrap_or_default();
+        Ok(Some(Arc::new(places)))
     }
 }
 
@@ -352,16 +351,50 @@ pub(crate) fn earliest() -> Time {
     Time::default().saturating_add_ms(i64::MIN)
 }
 
-fn add_places(found: &mut Vec<(Time, u64)>, batch: &RecordBatch) -> Result<(), QueryError> {
-    let wrong = || StoreError::Corrupt("a record lacks its time or position".to_owned());
-    let column = |name: &str| batch.column_by_name(name).ok_or_else(wrong);
-    let times = column("occurred_at")?.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(wrong)?;
-    let positions = column("position")?.as_primitive_opt::<Int64Type>().ok_or_else(wrong)?;
-    for (time, position) in times.values().iter().zip(positions.values()) {
-        let time = Time::from_ms(time / 1000).map_err(|_| wrong())?;
-        found.push((time, u64::try_from(*position).map_err(|_| wrong())?));
+/// Records that fit a filter: one by one while they are few, and as a set of positions, which takes some 20 bytes for 64
+/// neighbors.
+#[derive(Debug, Default)]
+struct Places {
+    few: Vec<(Time, u64)>,
+    count: usize,
+    words: HashMap<u64, u64>,
+}
+
+impl Places {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
+        let wrong = || StoreError::Corrupt("a record lacks its time or position".to_owned());
+        let column = |name: &str| batch.column_by_name(name).ok_or_else(wrong);
+        let times =
+            column("occurred_at")?.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(wrong)?;
+        let positions = column("position")?.as_primitive_opt::<Int64Type>().ok_or_else(wrong)?;
+        for (time, position) in times.values().iter().zip(positions.values()) {
+            let time = Time::from_ms(time / 1000).map_err(|_| wrong())?;
+            let position = u64::try_from(*position).map_err(|_| wrong())?;
+            *self.words.entry(position / 64).or_default() |= 1 << (position % 64);
+            self.count += 1;
+            if self.few.len() < LOOK_UPS_MAX {
+                self.few.push((time, position));
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn merge(mut self, other: Self) -> Self {
+        self.count += other.count;
+        let room = LOOK_UPS_MAX.saturating_sub(self.few.len());
+        self.few.extend(other.few.into_iter().take(room));
+        other.words.into_iter().for_each(|(at, word)| *self.words.entry(at).or_default() |= word);
+        self
+    }
+
+    /// All of them, if they are few.
+    fn few(&self) -> Option<&[(Time, u64)]> {
+        (self.few.len() == self.count).then_some(&self.few)
+    }
+
+    fn contains(&self, position: u64) -> bool {
+        self.words.get(&(position / 64)).is_some_and(|word| word >> (position % 64) & 1 == 1)
+    }
 }
 
 fn token(page: Option<&str>) -> Result<Option<PageToken>, QueryError> {
@@ -400,11 +433,11 @@ impl Wanted {
             let fits = self.is_without_recorded_end.then_some(&fits as &dyn Fn(&Row) -> bool);
             return Ok(view.newest(self.lists, self.range, self.reach, fits, page)?);
         };
-        if places.len() > LOOK_UPS_MAX {
-            let fits = |row: &Row| places.binary_search(&(row.start, row.position)).is_ok() && self.fits(row);
+        let Some(few) = places.few() else {
+            let fits = |row: &Row| places.contains(row.position) && self.fits(row);
             return Ok(view.newest(self.lists, self.range, self.reach, Some(&fits), page)?);
-        }
-        let mut rows: Vec<Row> = view.rows_at(places)?.into_values().filter(|row| self.fits(row)).collect();
+        };
+        let mut rows: Vec<Row> = view.rows_at(few)?.into_values().filter(|row| self.fits(row)).collect();
         let total = rows.len() as u64;
         rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.start, row.position)));
         rows.retain(|row| self.before.is_none_or(|before| (row.start, row.position) < before));
@@ -420,4 +453,32 @@ pub(crate) fn folder(trail: &Trail) -> Result<PathBuf, QueryError> {
     let sessions = archive.parts().take(above).chain([PathPart::from("sessions")]).collect::<Path>();
     let local = LocalFileSystem::new().path_to_filesystem(&sessions);
     local.map_err(|e| StoreError::from(e).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(positions: impl Iterator<Item = i64>) -> Places {
+        use arrow::array::{ArrayRef, Int64Array, TimestampMicrosecondArray};
+        let positions: Int64Array = positions.collect();
+        let times: TimestampMicrosecondArray = positions.iter().map(|at| at.map(|at| at * 1000)).collect();
+        let columns: [(&str, ArrayRef); 2] =
+            [("occurred_at", Arc::new(times)), ("position", Arc::new(positions))];
+        let mut places = Places::default();
+        places.add(&RecordBatch::try_from_iter(columns).unwrap()).unwrap();
+        places
+    }
+
+    #[test]
+    fn places_are_a_list_while_they_are_few_and_a_set_always() {
+        let few = places([3, 64, 200].into_iter()).merge(places([65].into_iter()));
+        assert_eq!(few.few().map(<[_]>::len), Some(4));
+        let max = i64::try_from(LOOK_UPS_MAX).unwrap();
+        let many = places((0..max).map(|n| n * 3)).merge(few);
+        assert!(
+            many.few().is_none() && many.contains(200) && many.contains(u64::try_from(max).unwrap() * 3 - 3)
+        );
+        assert!(!many.contains(201) && !many.contains(u64::MAX));
+    }
 }

@@ -280,16 +280,16 @@ impl<E: Entry, I: Iterator<Item = io::Result<E>>> Merged<I> {
     }
 }
 
-impl<E: Entry, I: Iterator<Item = io::Result<E>>> Iterator for Merged<I> {
+impl<E: Entry + Ord, I: Iterator<Item = io::Result<E>>> Iterator for Merged<I> {
     type Item = io::Result<E>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // There are few sources: a tier has four.
-        let keys = self.sources.iter_mut().enumerate().filter_map(|(at, source)| {
-            let key = source.peek()?.as_ref().map_or(0, Entry::key);
-            Some((key, at))
+        // There are few sources: a tier has four. An error comes first and ends everything.
+        let heads = self.sources.iter_mut().enumerate().filter_map(|(at, source)| {
+            let head = source.peek()?.as_ref().ok().copied();
+            Some((head, at))
         });
-        let (_, at) = keys.min()?;
+        let (_, at) = heads.min()?;
         self.sources.get_mut(at)?.next()
     }
 }
