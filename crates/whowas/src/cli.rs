@@ -204,7 +204,7 @@ pub(crate) struct Search {
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// csv or jsonl
+    /// csv, xlsx, jsonl, parquet, ocsf, or csv-raw (without the guard against formulas)
     #[arg(long = "as", default_value = "csv")]
     pub(crate) format: String,
     /// The file to write; - for standard output
