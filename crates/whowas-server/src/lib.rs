@@ -16,6 +16,7 @@ mod body;
 mod connection;
 mod console;
 pub mod evidence;
+mod following;
 mod headers;
 mod io;
 mod problem;

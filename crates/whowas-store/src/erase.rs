@@ -22,7 +22,6 @@ use crate::{
     control::Scrub,
     layout::decode_file,
     recover::Opening,
-    seen::SeenIndex,
     staging,
     trail::TailBatch,
 };
@@ -213,10 +212,11 @@ pub(crate) async fn carry_out(
     let done = ErasedPositions { sorted: all.into_keys().collect(), minimum_index };
     let (true, Some(last)) = (is_open, entries.last()) else { return Ok(done) };
     tracing::info!(environment = %name, records = open.len(), "personal fields are being erased");
-    // First: while the index holds digests of the values, it would know them again. It is built from what
-    // is left when all is done, whenever that is.
     let open = Arc::new(open);
-    SeenIndex::clear(&opening.seen_folder)?;
+    // First: indexes and kept sessions were made of the values. They are made anew of what is left.
+    if let Some(trail) = opening.seen_folder.parent() {
+        remove_derived(trail)?;
+    }
     rewrite_tail(opening, tail, &open).await?;
     let places = open.clone();
     let is_meant = move |file: &crate::ArchiveFile| places.range(file.start..file.end).next().is_some();
@@ -299,6 +299,23 @@ fn without(position: u64, record: &Record, reach: Reach) -> Result<Record, Store
         return Err(StoreError::corrupt(format!("position {position}: erasing would change the leaf")));
     }
     Ok(erased)
+}
+
+/// Folders of a trail that are not derived from its records.
+const TRUE_FOLDERS: [&str; 3] = ["archive", "staging", "tile"];
+
+/// Deletes every other folder, whoever made it: whatever is derived from records can be derived again.
+fn remove_derived(trail: &Path) -> Result<(), StoreError> {
+    let failed = |path: &Path, e| StoreError::file(path, e);
+    for entry in fs::read_dir(trail).map_err(|e| failed(trail, e))? {
+        let entry = entry.map_err(|e| failed(trail, e))?;
+        let path = entry.path();
+        let is_true = TRUE_FOLDERS.iter().any(|name| entry.file_name() == *name);
+        if path.is_dir() && !is_true {
+            fs::remove_dir_all(&path).map_err(|e| failed(&path, e))?;
+        }
+    }
+    crate::durable::sync_parent(&trail.join("seen")).map_err(|e| failed(trail, e))
 }
 
 /// Temporary files that a crash left may hold records.

@@ -154,14 +154,6 @@ impl SeenIndex {
         Ok(index)
     }
 
-    /// Deletes every run, so that the index is built again from the records as they are now.
-    pub(crate) fn clear(folder: &Path) -> Result<(), StoreError> {
-        match fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::file(folder, error)),
-            _ => durable::sync_parent(folder).map_err(|e| StoreError::file(folder, e)),
-        }
-    }
-
     /// Positions below this are known.
     pub(crate) fn size(&self) -> u64 {
         self.size

@@ -4,8 +4,11 @@
 //! it shows. The path is the original's: project, environment details, Monitoring, Activity, View raw logs.
 
 pub(crate) mod environment;
+pub(crate) mod people;
+pub(crate) mod presence;
 pub(crate) mod raw_logs;
 pub(crate) mod sign_in;
+pub(crate) mod user_log;
 pub(crate) mod users;
 
 use std::sync::Arc;

@@ -176,6 +176,10 @@ async fn a_person_is_gone_from_every_file_and_every_proof_still_holds() {
     // What a crash left beside the archive holds her too.
     let leftover = folder.path().join("trails/contoso/production/staging/.tmp-9#1");
     fs::write(&leftover, SECRETS.join(" ")).unwrap();
+    // And so may whatever somebody derives from records.
+    let derived = folder.path().join("trails/contoso/production/kept-elsewhere/0.run");
+    fs::create_dir_all(derived.parent().unwrap()).unwrap();
+    fs::write(&derived, SECRETS.join(" ")).unwrap();
     erase_ada(&store, trail).await;
 
     let trail = store.trail(&name()).await.unwrap();
