@@ -2,6 +2,9 @@
 //!
 //! One task owns the sequencer and commits; everybody else holds a [`Trail`] and reads [`Snapshot`]s.
 
+mod swap;
+mod sweep;
+
 use std::{
     sync::{
         Arc, Mutex, PoisonError, RwLock, Weak,
@@ -23,13 +26,14 @@ use whowas_tlog::{
 use crate::{
     Clock, StoreError,
     archive::{Archive, ArchiveFile},
-    control::{Commit, Control},
+    control::{Commit, Control, Progress},
     cosigned::Newest,
     directory::Directory,
     entries::EntryCache,
     objects::Objects,
     sequence::{Batch, Receipt, Sequenced, Sequencer},
     staging::{self, Span},
+    trail::sweep::{Garbage, sweep},
 };
 
 /// Records that may wait for their position: at about 1 KiB each, 128 MiB.
@@ -88,7 +92,7 @@ pub(crate) struct Shared {
     snapshot: RwLock<Arc<Snapshot>>,
     /// Why the trail stopped, if it did.
     poison: Mutex<Option<String>>,
-    /// Wakes the archiver after a commit, and the writer after an archive step.
+    /// Wakes the archiver after a commit.
     pub(crate) committed: Notify,
     pub(crate) archived: Notify,
     commits: AtomicU64,
@@ -151,6 +155,7 @@ impl Shared {
 
 struct Submission {
     batch: Batch,
+    progress: Option<Progress>,
     reply: oneshot::Sender<Result<Receipt, StoreError>>,
     /// Gives the pool its room back when the submission is dropped.
     _room: OwnedSemaphorePermit,
@@ -165,6 +170,7 @@ pub struct Trail {
     submissions: Mutex<Option<mpsc::UnboundedSender<Submission>>>,
     tasks: tokio::sync::Mutex<Option<(tokio::task::JoinHandle<()>, tokio::task::JoinHandle<Archive>)>>,
     clock: Arc<dyn Clock>,
+    ledger: tokio::sync::Mutex<()>,
 }
 
 /// Whether a caller waits for room in the pool.
@@ -203,6 +209,7 @@ impl Trail {
             submissions: Mutex::new(Some(sender)),
             tasks: tokio::sync::Mutex::new(Some((writing, archiving))),
             clock,
+            ledger: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -240,6 +247,16 @@ impl Trail {
     /// the published checkpoint. Safe to repeat: what is in the trail already is a duplicate. An error
     /// means that the caller does not know: repeat.
     pub async fn append(&self, batch: Batch, when_full: WhenFull) -> Result<Receipt, StoreError> {
+        self.append_with(batch, None, when_full).await
+    }
+
+    /// The same; how far a source has been read becomes true in the same commit as the records, or not at all.
+    pub async fn append_with(
+        &self,
+        batch: Batch,
+        progress: Option<Progress>,
+        when_full: WhenFull,
+    ) -> Result<Receipt, StoreError> {
         let count = u32::try_from(batch.records.len()).unwrap_or(u32::MAX);
         if count > POOL_RECORDS_MAX {
             return Err(StoreError::Invalid(format!("more than {POOL_RECORDS_MAX} records in one batch")));
@@ -268,9 +285,14 @@ impl Trail {
         {
             let sender = self.submissions.lock().unwrap_or_else(PoisonError::into_inner);
             let sender = sender.as_ref().ok_or_else(closed)?;
-            sender.send(Submission { batch, reply, _room: room }).map_err(|_| closed())?;
+            sender.send(Submission { batch, progress, reply, _room: room }).map_err(|_| closed())?;
         }
         answer.await.map_err(|_| closed())?
+    }
+
+    /// To be held from reading a ledger to the end of the append that changes it.
+    pub fn ledger(&self) -> &tokio::sync::Mutex<()> {
+        &self.ledger
     }
 
     /// Ends the writer after what it has, and moves a long tail to the archive.
@@ -313,11 +335,12 @@ impl Writer {
                 pool.push(next);
             }
             self.wait_for_archive().await;
+            let progress: Vec<Progress> = pool.iter_mut().filter_map(|one| one.progress.take()).collect();
             let (batches, replies): (Vec<_>, Vec<_>) =
                 pool.into_iter().map(|one| (one.batch, (one.reply, one._room))).unzip();
             let result = match self.shared.poisoned() {
                 Some(reason) => Err(StoreError::Poisoned(reason)),
-                None => self.commit(batches, records).await,
+                None => self.commit(batches, records, progress).await,
             };
             match result {
                 Ok(receipts) => {
@@ -349,7 +372,12 @@ impl Writer {
     }
 
     /// The commit protocol. Each step says what is true after it, and what a crash there means.
-    async fn commit(&mut self, pool: Vec<Batch>, records: usize) -> Result<Vec<Receipt>, StoreError> {
+    async fn commit(
+        &mut self,
+        pool: Vec<Batch>,
+        records: usize,
+        progress: Vec<Progress>,
+    ) -> Result<Vec<Receipt>, StoreError> {
         let sequencer =
             self.sequencer.take().ok_or_else(|| StoreError::Poisoned("the sequencer is gone".into()))?;
         let expected_size = sequencer.size();
@@ -369,20 +397,18 @@ impl Writer {
         let Sequenced { batch, tiles, size, root, people, receipts } = sequenced;
         if size == expected_size {
             self.sequencer = Some(sequencer);
+            // Nothing but duplicates: no new tree, but a source may have been read further.
+            self.commit_progress(size, progress).await?;
             return Ok(receipts);
         }
         let span = Span { start: expected_size, end: size };
         self.shared.objects.put(span.path().as_ref(), staged).await?;
         // The records are durable but not committed. A crash here leaves garbage that opening deletes.
-        let checkpoint =
-            Checkpoint { origin: self.shared.origin.clone(), size, root, extensions: Vec::new() };
-        let checkpoint = checkpoint.sign(&self.signer);
-        let commit = Commit { expected_size, size, checkpoint: checkpoint.clone(), people: people.clone() };
-        if !self.control.commit(&self.shared.name, &commit).await? {
-            return Err(StoreError::Poisoned(format!(
-                "another writer has committed to this trail beyond position {expected_size}"
-            )));
-        }
+        let origin = self.shared.origin.clone();
+        let checkpoint = Checkpoint { origin, size, root, extensions: Vec::new() }.sign(&self.signer);
+        let commit =
+            Commit { expected_size, size, checkpoint: checkpoint.clone(), people: people.clone(), progress };
+        self.swap(&commit).await?;
         // Committed: from here on opening completes what is missing, with the same code.
         apply(&self.shared.objects, tiles, &checkpoint).await?;
         // Tiles and checkpoint are published: whoever reads them can check every record of this commit.
@@ -434,9 +460,6 @@ async fn archive_in_background(shared: Arc<Shared>, mut archive: Archive, clock:
     }
 }
 
-/// Objects that were replaced, and the last snapshot that may read them.
-type Garbage = Vec<(Weak<Snapshot>, Vec<Path>)>;
-
 async fn archive_step(
     shared: &Shared,
     archive: &mut Archive,
@@ -474,21 +497,4 @@ async fn archive_step(
         garbage.push((old, replaced));
     }
     sweep(shared, garbage).await
-}
-
-/// Deletes replaced objects that no reader's snapshot names any more. Snapshots are replaced in order, so
-/// the oldest that still lives holds everything younger.
-async fn sweep(shared: &Shared, garbage: &mut Garbage) -> Result<(), StoreError> {
-    use object_store::ObjectStoreExt;
-    while let Some((snapshot, _)) = garbage.first()
-        && snapshot.strong_count() == 0
-    {
-        for path in garbage.remove(0).1 {
-            match shared.objects.store.delete(&path).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-    Ok(())
 }
