@@ -1,9 +1,10 @@
 //! Sources: how foreign records get into a trail, and what the trail says about how complete they are.
 //!
-//! Today: files and request bodies ([`import()`]), and what they left behind as not understood
-//! ([`retry_rejected`]). This crate decides nothing about a record: formats read it (`whowas-format`), the
+//! Files and request bodies ([`import()`]), and what they left behind as not understood ([`retry_rejected`]);
+//! what is known of a source's completeness ([`coverage`]). This crate decides nothing about a record: formats read it (`whowas-format`), the
 //! admission accepts it (`whowas-event`), the sequencer places it (`whowas-store`).
 
+pub mod coverage;
 mod error;
 mod import;
 mod note;

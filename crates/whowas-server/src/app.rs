@@ -17,6 +17,8 @@ use whowas_store::{
     control::{Control, SecretHash, Token},
 };
 
+use crate::api::coverage::SumCache;
+
 /// Imports at once: each has a thread and some 30 MB of batches.
 const IMPORTS_MAX: usize = 4;
 /// How long a token that was looked up counts as valid. Revoking forgets it at once; this bounds what
@@ -31,6 +33,7 @@ pub(crate) struct App {
     pub(crate) engine: Engine,
     pub(crate) is_tls: bool,
     pub(crate) metrics: Metrics,
+    pub(crate) coverage: SumCache,
     pub(crate) imports: Arc<Semaphore>,
     /// Valid tokens by the digest of their secret: thousands of small requests a second must not each ask
     /// the control database, whose one connection commits.
@@ -44,6 +47,7 @@ impl App {
             engine: Engine::new()?,
             is_tls,
             metrics: Metrics::default(),
+            coverage: SumCache::default(),
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
             tokens: Mutex::default(),
         })

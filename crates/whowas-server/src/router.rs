@@ -37,6 +37,7 @@ fn api_routes() -> Router<Arc<App>> {
         )
         .route("/api/v1/environments/{project}/{environment}/imports", post(api::imports::create))
         .route("/api/v1/environments/{project}/{environment}/logins", get(api::logins::list))
+        .route("/api/v1/environments/{project}/{environment}/coverage", get(api::coverage::list))
         .route("/api/v1/environments/{project}/{environment}/users", get(api::users::list))
         .route("/api/v1/environments/{project}/{environment}/export", get(api::export::stream))
         .route("/api/v1/tokens", get(api::tokens::list).post(api::tokens::create))
@@ -58,6 +59,7 @@ fn console_routes() -> Router<Arc<App>> {
         .route("/p/{project}/{environment}/monitoring", get(console::environment::overview))
         .route("/p/{project}/{environment}/monitoring/activity", get(console::environment::activity))
         .route("/p/{project}/{environment}/monitoring/raw-logs", get(console::raw_logs::page))
+        .route("/p/{project}/{environment}/monitoring/health", get(console::health::page))
         .route("/p/{project}/{environment}/users", get(console::users::page))
         .route("/assets/{fingerprint}/{name}", get(assets::serve))
 }

@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Formats,
     /// Ask a trail
     Search(Search),
+    /// What time of which source is covered: closed, open, at risk or lost
+    Coverage(Coverage),
     /// Sessions of one file: who was signed in from when to when; touches no store
     Sessions(Sessions),
     /// The directory of people
@@ -199,6 +201,22 @@ pub(crate) struct Export {
     pub(crate) evidence: bool,
     #[command(flatten)]
     pub(crate) question: Question,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Coverage {
+    /// PROJECT/ENVIRONMENT
+    #[arg(long, value_name = "P/E")]
+    pub(crate) environment: EnvironmentName,
+    /// At or after: RFC 3339, a date (in --timezone), or relative (-7d) [default: 90 days before --to]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) from: Option<String>,
+    /// Before: RFC 3339, a date (its end), or relative [default: now]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) to: Option<String>,
+    /// First make the ledger anew from the trail's records
+    #[arg(long)]
+    pub(crate) rebuild: bool,
 }
 
 #[derive(Debug, Args)]

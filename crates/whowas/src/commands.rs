@@ -1,6 +1,7 @@
 //! One file per command; this one finds the right file.
 
 mod access;
+mod coverage;
 mod export;
 mod formats;
 mod import;
@@ -34,6 +35,7 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Normalize(args) => normalize::run(args),
         Command::Formats => formats::run(&global),
         Command::Search(args) => search::run(&global, args).await,
+        Command::Coverage(args) => coverage::run(&global, args).await,
         Command::Sessions(args) => sessions::run(&global, &args),
         Command::Users(args) => users::run(&global, args).await,
         Command::Export(args) => export::run(&global, args).await,

@@ -8,6 +8,8 @@ mod browser;
 mod cli;
 #[path = "it/corpus.rs"]
 mod corpus;
+#[path = "it/coverage.rs"]
+mod coverage;
 #[path = "it/evidence.rs"]
 mod evidence;
 #[path = "it/http.rs"]

@@ -69,7 +69,7 @@ pub(crate) fn named_query(word: &str) -> Result<NamedQuery, Problem> {
     })
 }
 
-fn time(name: &str, text: &str, now: Time) -> Result<Option<Time>, Problem> {
+pub(crate) fn time(name: &str, text: &str, now: Time) -> Result<Option<Time>, Problem> {
     if text.is_empty() {
         return Ok(None);
     }
