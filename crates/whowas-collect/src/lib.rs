@@ -8,6 +8,7 @@ pub mod coverage;
 mod error;
 mod import;
 mod note;
+pub mod poll;
 mod read;
 mod retry;
 mod summary;

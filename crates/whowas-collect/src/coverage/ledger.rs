@@ -374,15 +374,18 @@ pub(crate) fn final_at(from: Time, retention_ms: i64) -> Time {
     from.saturating_add_ms(retention_ms - retention_ms / 8)
 }
 
-/// Whether the latest reading agrees with one far enough before it, misses nothing that another had, and
-/// was made when the source adds no more.
+/// Whether the latest reading agrees with one far enough before it, both made when the source adds no more,
+/// and misses nothing that another had.
 fn is_confirmed(known: &Known, pass: &Pass) -> bool {
     let Terms { late_ms, settle_ms, .. } = pass.terms;
     let Some((last, earlier)) = known.readings.split_last() else { return false };
     if last.ids < known.ids || last.at < pass.to.saturating_add_ms(late_ms) {
         return false;
     }
-    let agreeing: Vec<&Reading> = earlier.iter().filter(|one| one.digest == last.digest).collect();
+    // An earlier one of which the source might have added records proves only that they were late.
+    let is_settled = |one: &&Reading| one.at >= pass.to.saturating_add_ms(late_ms);
+    let agreeing: Vec<&Reading> =
+        earlier.iter().filter(is_settled).filter(|one| one.digest == last.digest).collect();
     let is_far = |one: &&Reading| last.at.as_ms() - one.at.as_ms() >= settle_ms;
     agreeing.iter().any(is_far) && (!last.is_suspicious || agreeing.len() + 1 >= SUSPICIOUS_PASSES_MIN)
 }

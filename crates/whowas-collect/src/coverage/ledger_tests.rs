@@ -47,17 +47,18 @@ fn a_window_closes_when_two_passes_far_apart_agree_and_nothing_can_come_any_more
         (vec![window(2, &["a"])], 3, Some(Open)),
         // They agree, but the source may still add records.
         (vec![window(2, &["a"]), window(30, &["a"])], 31, Some(Open)),
-        (vec![window(2, &["a"]), window(74, &["a"])], 75, Some(Closed)),
+        (vec![window(2, &["a"]), window(74, &["a"])], 75, Some(Open)),
+        (vec![window(2, &["a"]), window(74, &["a"]), window(90, &["a"])], 91, Some(Closed)),
         // Too near to each other, or different.
-        (vec![window(73, &["a"]), window(74, &["a"])], 75, Some(Open)),
-        (vec![window(2, &["a"]), window(74, &["b"])], 75, Some(Open)),
+        (vec![window(74, &["a"]), window(75, &["a"])], 76, Some(Open)),
+        (vec![window(74, &["a"]), window(90, &["b"])], 91, Some(Open)),
         // Both are short of what was seen once.
-        (vec![window(2, &["a"]), window(30, &["a", "b"]), window(80, &["a"])], 81, Some(Open)),
-        (vec![window(2, &["a"]), window(30, &["a", "b"]), window(80, &["a", "b"])], 81, Some(Closed)),
+        (vec![window(30, &["a", "b"]), window(80, &["a"]), window(100, &["a"])], 101, Some(Open)),
+        (vec![window(2, &["a"]), window(80, &["a", "b"]), window(100, &["a", "b"])], 101, Some(Closed)),
         // The retention of seven days is 168 hours; the last quarter begins after 126.
         (vec![window(2, &["a"])], 127, Some(AtRisk)),
         (vec![window(2, &["a"])], 169, Some(Lost)),
-        (vec![window(2, &["a"]), window(74, &["a"])], 900, Some(Closed)),
+        (vec![window(74, &["a"]), window(90, &["a"])], 900, Some(Closed)),
         // What the source has begun to forget confirms nothing.
         (vec![window(2, &[]), window(169, &[])], 170, Some(Lost)),
         (vec![pass(PassKind::Cursor, (0, 1), 1, &["a"])], 900, Some(Closed)),
@@ -71,14 +72,14 @@ fn a_window_closes_when_two_passes_far_apart_agree_and_nothing_can_come_any_more
 #[test]
 fn nothing_where_much_was_usual_needs_a_third_pass() {
     let empty = |at| Pass { is_suspicious: true, ..pass(PassKind::Window, (0, 1), at, &[]) };
-    assert_eq!(after(&[empty(2), empty(74)]).windows[0].known.closed_at, None);
-    assert_eq!(after(&[empty(2), empty(74), empty(90)]).windows[0].known.closed_at, Some(hour(90)));
+    assert_eq!(after(&[empty(74), empty(90)]).windows[0].known.closed_at, None);
+    assert_eq!(after(&[empty(74), empty(90), empty(110)]).windows[0].known.closed_at, Some(hour(110)));
 }
 
 #[test]
 fn news_in_a_closed_window_opens_it_again() {
     let (first, second) =
-        (pass(PassKind::Window, (0, 1), 2, &["a"]), pass(PassKind::Window, (0, 1), 74, &["a"]));
+        (pass(PassKind::Window, (0, 1), 74, &["a"]), pass(PassKind::Window, (0, 1), 90, &["a"]));
     let late = Pass { recorded: 1, ..pass(PassKind::Window, (0, 1), 140, &["a", "b"]) };
     let matured = Pass { recorded: 1, revised: 1, ..pass(PassKind::Window, (0, 1), 140, &["a"]) };
     let opened = after(&[first.clone(), second.clone(), late]).windows.remove(0).known;
@@ -92,10 +93,10 @@ fn a_window_that_is_read_in_parts_becomes_its_parts() {
     use State::{Closed, Open};
     let ledger = after(&[
         pass(PassKind::Window, (0, 4), 5, &["a"]),
-        pass(PassKind::Window, (0, 2), 6, &["a"]),
         pass(PassKind::Window, (0, 2), 80, &["a"]),
+        pass(PassKind::Window, (0, 2), 95, &["a"]),
     ]);
-    assert_eq!(states(&ledger, 81), [(0, 2, Closed), (2, 4, Open)]);
+    assert_eq!(states(&ledger, 96), [(0, 2, Closed), (2, 4, Open)]);
     assert_eq!(ledger.windows[1].known.readings, []);
     // In the middle, over two windows, and beyond both.
     let ledger = after(&[

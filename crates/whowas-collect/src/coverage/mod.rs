@@ -5,8 +5,8 @@
 //! anew from the trail at any time ([`rebuild()`]). [`plan`] says which pass is next, [`report`] what to tell
 //! people.
 //!
-//! A window is *closed* when two passes far apart returned the same ids, the later one after the source may
-//! still have added any; *open* before; *at risk* when the source will soon forget it; *lost* when it has.
+//! A window is *closed* when two passes far apart returned the same ids, both after the source could
+//! still add any; *open* before; *at risk* when the source will soon forget it; *lost* when it has.
 
 mod ids;
 mod keep;
@@ -24,7 +24,7 @@ pub use ledger::{Closing, Ledger, Reading, State, Window};
 pub use pass::{Pass, PassKind, Terms};
 pub use rebuild::rebuild;
 pub use record::FILES;
-pub(crate) use record::record_pass;
+pub(crate) use record::{append, record_pass};
 pub use rhythm::{Silence, is_emptiness_suspicious};
 
 /// Milliseconds of a minute, an hour and a day.

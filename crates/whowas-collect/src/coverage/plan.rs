@@ -26,12 +26,12 @@ pub struct Rhythm {
 
 impl Rhythm {
     /// For a source that may add records for `late_ms`: passes after 15 minutes, 3 hours and a day, as far as
-    /// they are earlier, and one when nothing is added any more.
+    /// nothing may be added after them, and two when it is not any more.
     pub fn new(slot_ms: i64, lag_ms: i64, fresh_ms: i64, terms: Terms) -> Self {
         let early = [15 * MINUTE_MS, 3 * HOUR_MS, 24 * HOUR_MS];
-        let last = terms.late_ms.max(15 * MINUTE_MS + terms.settle_ms);
-        let mut offsets_ms: Vec<i64> = early.into_iter().filter(|offset| *offset < last).collect();
-        offsets_ms.push(last);
+        let settled = terms.late_ms.max(15 * MINUTE_MS);
+        let mut offsets_ms: Vec<i64> = early.into_iter().filter(|offset| *offset < settled).collect();
+        offsets_ms.extend([settled, settled + terms.settle_ms]);
         Self { slot_ms, lag_ms, fresh_ms, offsets_ms, terms }
     }
 }
