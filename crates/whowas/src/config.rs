@@ -11,7 +11,7 @@ use std::{
 use whowas_event::Time;
 use whowas_store::{Clock, Store, StoreOptions};
 
-use crate::{cli::Global, failure::Failure, session_rules::FormatSettings};
+use crate::{cli::Global, failure::Failure, session_rules::FormatSettings, sources::SourceSetting};
 
 /// Where data lies if nobody says.
 const DEFAULT_DATA: &str = "./whowas-data";
@@ -40,6 +40,9 @@ pub(crate) struct Settings {
     /// Witnesses that are to cosign checkpoints while the server runs.
     #[serde(default)]
     pub(crate) witness: Vec<WitnessSetting>,
+    /// Sources that are read while the server runs.
+    #[serde(default)]
+    pub(crate) source: Vec<SourceSetting>,
 }
 
 /// One `[[witness]]`.

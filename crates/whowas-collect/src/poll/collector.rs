@@ -263,7 +263,7 @@ impl Collector {
             Next::Page(link) => running.next = Some(link),
             Next::End(mark) => (running.is_read, running.mark) = (true, mark),
         }
-        let is_too_large = !running.is_read && is_too_large(&running, now);
+        let is_too_large = !running.is_read && is_too_large(&running, now) && !stream.is_closed(running.from);
         if !page.rejected.is_empty() {
             self.control.reject(self.trail.name(), &page.rejected).await?;
         }
@@ -402,8 +402,10 @@ impl Collector {
         let mut pass = running.pass(&self.setup.source, &stream.name, format, now);
         (pass.is_complete, pass.failure, pass.terms) = (false, Some(why), terms(&stream.mode));
         if pass.kind == PassKind::Window {
-            // Others first; and in parts, if it is its size.
-            stream.narrow(&running);
+            // Others first; and in parts, if it was on its way and did not come to the end.
+            if running.read > 0 {
+                stream.narrow(&running);
+            }
             stream.limits.put_off(running.from, now.saturating_add_ms(HOUR_MS));
         }
         let cursor = Some(stream.cursor.to_text());
@@ -452,8 +454,18 @@ impl Stream {
 
     /// A source that does not answer a window is asked for half of it.
     fn narrow(&mut self, running: &Running) {
+        // What was closed as a whole is looked at as a whole: its parts would have to be confirmed anew.
+        if self.is_closed(running.from) {
+            return;
+        }
         let half = (running.to.as_ms() - running.from.as_ms()) / 2;
         self.limits.narrow(running.from, half.max(NARROWEST_MS));
+    }
+
+    fn is_closed(&self, from: Time) -> bool {
+        let windows = &self.ledger.windows;
+        let found = windows.binary_search_by_key(&from, |window| window.from);
+        found.is_ok_and(|at| windows.get(at).is_some_and(|window| window.known.closed_at.is_some()))
     }
 
     /// The mark is not accepted any more: the next poll begins some time before it.

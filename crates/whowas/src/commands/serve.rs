@@ -18,7 +18,7 @@ use crate::{
     config::{self, Settings, WitnessSetting},
     demo::{self, World},
     failure::{DONE, Failure},
-    output,
+    output, sources,
 };
 
 /// Where the console is if nobody says: this machine only.
@@ -29,6 +29,7 @@ const DEMO_SEED: u64 = 2012;
 pub(crate) async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
     let options = options(global, &args)?;
     let witnesses = witnesses(global)?;
+    let sources = sources::sources(&Settings::load(global)?.source)?;
     let store = Arc::new(config::open(global, true).await?);
     if args.demo {
         create_demo(global, &store).await?;
@@ -43,7 +44,10 @@ pub(crate) async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
         output::line(format_args!("sign in once, within 15 minutes: {link}"))?;
     }
     std::io::stdout().flush()?;
+    let collectors = sources::start(&store, sources)?;
     server.run(until_stopped()).await;
+    // What is committed says where they go on.
+    drop(collectors);
     store.close().await?;
     Ok(DONE)
 }
