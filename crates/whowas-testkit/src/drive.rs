@@ -139,7 +139,7 @@ impl Story {
         let api = GraphSignIns::new(Url::parse(BASE).unwrap(), auth, 7 * DAY_MS).with_types(&self.kinds);
         let terms = api.terms();
         // Larger windows than in earnest: fewer commits a story.
-        let rhythm = Rhythm::new(12 * HOUR_MS, 2 * 60_000, 8 * HOUR_MS, terms);
+        let rhythm = Rhythm::new(DAY_MS, 2 * 60_000, 12 * HOUR_MS, terms);
         let api = Arc::new(api.with_rhythm(rhythm));
         let setup = Setup { source: SOURCE.to_owned(), raw: RawData::Dropped };
         let (http, clock) = (self.graph.clone(), self.clock.clone());
@@ -220,9 +220,9 @@ impl Story {
         Ok(missing)
     }
 
-    /// Where nothing of ours stood still for long, the ledger must be closed up to four days ago.
+    /// Where nothing of ours stood still for long, all is closed that ended five days ago.
     fn is_closed(&self, reports: &[StreamReport], now: Time) -> Result<(), String> {
-        let settled = now.saturating_add_ms(-5 * DAY_MS);
+        let settled = now.saturating_add_ms(-6 * DAY_MS);
         for report in reports {
             if let Some(pair) = report.intervals.windows(2).find(|pair| pair[0].to != pair[1].from) {
                 return Err(format!("a hole between {} and {}", told(&pair[0]), told(&pair[1])));

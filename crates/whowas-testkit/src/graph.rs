@@ -117,7 +117,7 @@ impl SimGraph {
             requests: 0,
             kinds: BTreeSet::new(),
         };
-        let page_rows = usize::try_from(random.between(3, 30)).unwrap();
+        let page_rows = usize::try_from(random.between(5, 60)).unwrap();
         Self { rows, clock, faults, retention_ms: 7 * DAY_MS, page_rows, state: Mutex::new(state) }
     }
 

@@ -6,6 +6,8 @@
 mod browser;
 #[path = "it/cli.rs"]
 mod cli;
+#[path = "it/collect.rs"]
+mod collect;
 #[path = "it/corpus.rs"]
 mod corpus;
 #[path = "it/coverage.rs"]

@@ -283,6 +283,24 @@ async fn orphans_of_the_archive_are_swept() {
 }
 
 #[tokio::test]
+async fn a_trail_that_several_create_at_once_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), true, clock()).await.unwrap();
+    let names = [name(), name(), name(), name()];
+    let [a, b, c, d] = names.each_ref().map(|name| store.create_trail(name));
+    let (a, b, c, d) = tokio::join!(a, b, c, d);
+    for other in [b, c, d] {
+        assert!(std::sync::Arc::ptr_eq(a.as_ref().unwrap(), &other.unwrap()));
+    }
+    append(&a.unwrap(), vec![login(1)]).await;
+    store.close().await.unwrap();
+    drop(store);
+    let (store, trail) = open(folder.path()).await;
+    assert_eq!(trail.snapshot().size, 1);
+    audit(&store).await;
+}
+
+#[tokio::test]
 async fn how_far_a_source_was_read_is_committed_with_its_records_and_without_new_ones() {
     let folder = tempfile::tempdir().unwrap();
     let (store, trail) = open(folder.path()).await;
