@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Search(Search),
     /// What time of which source is covered: closed, open, at risk or lost
     Coverage(Coverage),
+    /// Compare a trail with another export of the same time: what is missing on which side
+    Reconcile(Reconcile),
     /// Sessions of one file: who was signed in from when to when; touches no store
     Sessions(Sessions),
     /// The directory of people
@@ -217,6 +219,20 @@ pub(crate) struct Coverage {
     /// First make the ledger anew from the trail's records
     #[arg(long)]
     pub(crate) rebuild: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reconcile {
+    /// PROJECT/ENVIRONMENT
+    #[arg(long, value_name = "P/E")]
+    pub(crate) environment: EnvironmentName,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// The source in the trail to compare with [default: the format's name]
+    #[arg(long)]
+    pub(crate) source: Option<String>,
+    /// The export; nothing of it is recorded
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod manual;
 mod mirror;
 mod normalize;
 mod proof;
+mod reconcile;
 mod rejected;
 mod search;
 mod serve;
@@ -36,6 +37,7 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Formats => formats::run(&global),
         Command::Search(args) => search::run(&global, args).await,
         Command::Coverage(args) => coverage::run(&global, args).await,
+        Command::Reconcile(args) => reconcile::run(&global, args).await,
         Command::Sessions(args) => sessions::run(&global, &args),
         Command::Users(args) => users::run(&global, args).await,
         Command::Export(args) => export::run(&global, args).await,

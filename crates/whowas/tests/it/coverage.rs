@@ -71,3 +71,40 @@ fn the_ledger_follows_from_the_trail_alone() {
     let actions = column(&world.sql("SELECT action FROM access"), "action");
     assert_eq!(actions.iter().filter(|action| *action == "coverage-rebuild").count(), 3);
 }
+
+#[test]
+fn another_export_of_the_same_time_is_compared_by_id() {
+    let world = World::with(&["logins-week-45.csv", "logins-week-46.csv"]);
+    let reconcile = |file: &str| world.json(&format!("reconcile --environment {P_E} {file}"));
+    let counts =
+        |summary: &Value| ["in_both", "file_only", "trail_only"].map(|name| summary[name].as_u64().unwrap());
+    world.fixture("logins-both-weeks.csv");
+    let [same] = reconcile("logins-both-weeks.csv").try_into().unwrap();
+    assert_eq!((counts(&same), &same["agrees"]), ([14, 0, 0], &Value::Bool(true)));
+    let size = world.sql("SELECT count(*) AS n FROM logins");
+    // One row is taken out of the export, one is added to it.
+    let text = std::fs::read_to_string(world.path("logins-both-weeks.csv")).unwrap();
+    let mut lines: Vec<&str> = text.lines().collect();
+    let removed = lines.remove(3).to_owned();
+    let added = lines[1].replacen("2026-11-02", "2026-11-03", 2);
+    assert_ne!(added, lines[1], "{text}");
+    lines.push(&added);
+    world.file("other.csv", lines.join("\n"));
+    let mut told = reconcile("other.csv");
+    let summary = told.pop().unwrap();
+    let sides = column(&told, "side");
+    let n = |side: &str| sides.iter().filter(|one| *one == side).count() as u64;
+    assert_eq!(counts(&summary)[1..], [n("file_only"), n("trail_only")]);
+    assert!(n("file_only") > 0 && n("trail_only") > 0 && summary["agrees"] == false, "{removed}: {summary}");
+    let missing = told.iter().find(|one| one["side"] == "trail_only").unwrap();
+    let position = missing["position"].as_u64().unwrap();
+    let kept = world.sql(&format!("SELECT native_id FROM records WHERE position = {position}"));
+    assert_eq!(kept[0]["native_id"], missing["native_id"]);
+    assert_eq!(world.sql("SELECT count(*) AS n FROM logins"), size, "nothing of an export is recorded");
+    // A week alone lacks nothing of the other one, though a session of the first ends in it.
+    let [week] = reconcile("logins-week-46.csv").try_into().unwrap();
+    assert_eq!(counts(&week)[1..], [0, 0], "{week}");
+    let shown = world.run(&format!("reconcile --environment {P_E} other.csv")).exits(0);
+    shown.shows("only in the trail").shows("only in the export");
+    world.run(&format!("reconcile --environment {P_E} nowhere.csv")).exits(1);
+}
