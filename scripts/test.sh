@@ -4,7 +4,7 @@
 #     bash scripts/test.sh
 #
 # Installs by package name what the tests need and the machine lacks: a C compiler, Python 3, Chromium,
-# Node.js, OpenSSL, Go with its reference code for logs and tlog-scales for Python (verifiers that are not ours), and playwright-core, which goes to target/browser. Asks nothing, so it also runs without a terminal.
+# Node.js, OpenSSL, Go with its reference code for logs and tlog-scales for Python (verifiers that are not ours), and playwright-core and axe-core, which go to target/browser. Asks nothing, so it also runs without a terminal.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec </dev/null
@@ -60,9 +60,9 @@ install_tools() {
       echo "tlog-scales could not be installed: one of the foreign verifiers is left out"
   fi
   # Drives the browser that is installed; brings none of its own.
-  if [ ! -d target/browser/node_modules/playwright-core ]; then
+  if [ ! -d target/browser/node_modules/playwright-core ] || [ ! -d target/browser/node_modules/axe-core ]; then
     mkdir -p target/browser
-    npm install --prefix target/browser --no-save --no-audit --no-fund --silent playwright-core
+    npm install --prefix target/browser --no-save --no-audit --no-fund --silent playwright-core axe-core
   fi
 }
 

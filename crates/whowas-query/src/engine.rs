@@ -78,12 +78,12 @@ impl std::fmt::Debug for Engine {
 }
 
 /// A request with its defaults filled in, bound to one state of the trail.
-struct Asked {
+pub(crate) struct Asked {
     conditions: Vec<Expr>,
-    from: Time,
-    to: Time,
-    size: u64,
-    snapshot: Arc<Snapshot>,
+    pub(crate) from: Time,
+    pub(crate) to: Time,
+    pub(crate) size: u64,
+    pub(crate) snapshot: Arc<Snapshot>,
 }
 
 impl Engine {
@@ -114,7 +114,7 @@ impl Engine {
         };
         let limit = if request.limit == 0 { PAGE_ROWS_DEFAULT } else { request.limit.min(PAGE_ROWS_MAX) };
         let asked = self.ask(trail, request, now, token.map(|token| token.size))?;
-        let scan = self.scan(trail, &asked, all_of(&asked.conditions))?;
+        let scan = self.scan_all(trail, &asked)?;
         let after = token.map(|token| Mark {
             occurred_at: token.occurred_at.as_ms().saturating_mul(1000),
             position: i64::try_from(token.position).unwrap_or(i64::MAX),
@@ -162,7 +162,7 @@ impl Engine {
         let snapshot = trail.snapshot();
         let at = i64::try_from(position).unwrap_or(i64::MAX);
         let condition = col("position").eq(lit(at)).and(col("kind").eq(lit("login")));
-        let scan = Scan::new(&self.context, self.files.clone(), trail, snapshot.clone(), &condition)?;
+        let scan = self.scan_where(trail, snapshot.clone(), &condition)?;
         let (_, hits) = newest(&scan, None, 1).await?;
         for batch in fetch(&scan, &hits, &COLUMNS).await? {
             if let Some(row) = row::rows(&batch, &snapshot.directory)?.into_iter().next() {
@@ -188,7 +188,7 @@ impl Engine {
         Ok(frame.execute_stream().await?)
     }
 
-    fn ask(
+    pub(crate) fn ask(
         &self,
         trail: &Trail,
         request: &LoginRequest,
@@ -216,8 +216,22 @@ impl Engine {
         Ok(Asked { conditions, from, to, size, snapshot })
     }
 
+    /// Everything that was asked for, at once.
+    pub(crate) fn scan_all(&self, trail: &Trail, asked: &Asked) -> Result<Scan, QueryError> {
+        self.scan(trail, asked, all_of(&asked.conditions))
+    }
+
     fn scan(&self, trail: &Trail, asked: &Asked, condition: Expr) -> Result<Scan, QueryError> {
-        Scan::new(&self.context, self.files.clone(), trail, asked.snapshot.clone(), &condition)
+        self.scan_where(trail, asked.snapshot.clone(), &condition)
+    }
+
+    pub(crate) fn scan_where(
+        &self,
+        trail: &Trail,
+        snapshot: Arc<Snapshot>,
+        condition: &Expr,
+    ) -> Result<Scan, QueryError> {
+        Scan::new(&self.context, self.files.clone(), trail, snapshot, condition)
     }
 
     /// The ends of the sessions on one page: sign-outs with the same session ids, by the same people or by

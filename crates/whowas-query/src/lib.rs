@@ -9,18 +9,22 @@
 mod ends;
 mod engine;
 mod error;
+pub mod facets;
 mod files;
 pub mod filter;
+pub mod histogram;
 mod lower;
 mod named;
 mod newest;
 pub mod page;
 mod pattern;
+mod record;
 mod row;
 mod scan;
 pub mod sessions;
 mod sql;
 mod table;
+mod whole_range;
 
 pub use engine::{Engine, LoginPage, LoginRequest, WINDOW_DAYS_DEFAULT};
 pub use error::QueryError;

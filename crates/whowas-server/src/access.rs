@@ -1,7 +1,7 @@
 //! Who asked what: every search, export and change is itself a record of the trail.
 
 use serde_json::{Map, Value, json};
-use whowas_event::{Event, Kind, NativeId, SrcEndpoint, Status, User};
+use whowas_event::{Event, Kind, NativeId, SrcEndpoint, Status, Time, User};
 use whowas_query::LoginRequest;
 use whowas_store::{Receipt, StoreError, Trail};
 
@@ -34,12 +34,21 @@ impl Access {
         page: &whowas_query::LoginPage,
         rows: u64,
     ) -> Self {
+        Self::of_range(action, request, filter, (page.from, page.to, page.tree_size)).with("rows", rows)
+    }
+
+    /// A question about a range: from, to, and the size of the tree that was asked.
+    pub(crate) fn of_range(
+        action: &str,
+        request: &LoginRequest,
+        filter: &str,
+        (from, to, tree_size): (Time, Time, u64),
+    ) -> Self {
         Self::new(action)
             .with("query", request.query.as_str())
-            .with("from", page.from.to_string())
-            .with("to", page.to.to_string())
-            .with("rows", rows)
-            .with("tree_size", page.tree_size)
+            .with("from", from.to_string())
+            .with("to", to.to_string())
+            .with("tree_size", tree_size)
             .with_personal("filter", filter)
     }
 

@@ -38,6 +38,8 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/v1/environments/{project}/{environment}/imports", post(api::imports::create))
         .route("/api/v1/environments/{project}/{environment}/logins", get(api::logins::list))
         .route("/api/v1/environments/{project}/{environment}/coverage", get(api::coverage::list))
+        .route("/api/v1/environments/{project}/{environment}/histogram", get(api::whole_range::histogram))
+        .route("/api/v1/environments/{project}/{environment}/facets", get(api::whole_range::facets))
         .route("/api/v1/environments/{project}/{environment}/users", get(api::users::list))
         .route("/api/v1/environments/{project}/{environment}/export", get(api::export::stream))
         .route("/api/v1/tokens", get(api::tokens::list).post(api::tokens::create))
@@ -60,6 +62,14 @@ fn console_routes() -> Router<Arc<App>> {
         .route("/p/{project}/{environment}/monitoring/activity", get(console::environment::activity))
         .route("/p/{project}/{environment}/monitoring/raw-logs", get(console::raw_logs::page))
         .route("/p/{project}/{environment}/monitoring/health", get(console::health::page))
+        .route(
+            "/p/{project}/{environment}/monitoring/raw-logs/summary",
+            get(console::raw_logs::summary::page),
+        )
+        .route(
+            "/p/{project}/{environment}/monitoring/raw-logs/{position}",
+            get(console::raw_logs::record::page),
+        )
         .route("/p/{project}/{environment}/users", get(console::users::page))
         .route("/assets/{fingerprint}/{name}", get(assets::serve))
 }

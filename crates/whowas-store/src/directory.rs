@@ -218,7 +218,8 @@ impl Observed {
         }
         let digest = digest_of_texts(&user.uid, &user.name, &user.email_addr, &user.full_name);
         self.digests.insert(digest).then(|| Person {
-            id: format!("seen:{digest:016x}"),
+            // By position, so that the table of people, which is sorted by id, grows at its end.
+            id: format!("seen:{position:020}"),
             uid: user.uid.clone(),
             name: user.name.clone(),
             full_name: user.full_name.clone(),

@@ -54,8 +54,11 @@ impl ObjectStore for DurableLocal {
         let target = self.inner.path_to_filesystem(location)?;
         let serial = self.temporary.fetch_add(1, Ordering::Relaxed);
         let is_create = opts.mode == PutMode::Create;
-        let written =
-            tokio::task::spawn_blocking(move || write_durably(&target, &payload, serial, is_create)).await;
+        let written = tokio::task::spawn_blocking(move || {
+            let write = |file: &mut File| payload.iter().try_for_each(|chunk| file.write_all(chunk));
+            write_durably(&target, serial, is_create, write)
+        })
+        .await;
         match written.map_err(io::Error::other).and_then(|result| result) {
             Ok(()) => Ok(PutResult { e_tag: None, version: None }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -95,11 +98,16 @@ impl ObjectStore for DurableLocal {
 }
 
 /// When this returns, the object and its directory entry survive a loss of power.
-fn write_durably(target: &FsPath, payload: &PutPayload, serial: u64, is_create: bool) -> io::Result<()> {
+fn write_durably(
+    target: &FsPath,
+    serial: u64,
+    is_create: bool,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let parent = target.parent().ok_or_else(|| io::Error::other("an object needs a directory"))?;
     let directory = open_directory(parent)?;
     let temporary = parent.join(format!(".tmp-{serial}#{}", std::process::id()));
-    let result = write_and_link(&temporary, target, payload, is_create);
+    let result = write_and_link(&temporary, target, is_create, write);
     if result.is_err() {
         // The name is ours alone; a leftover is ignored by lists and harmless.
         let _ = fs::remove_file(&temporary);
@@ -111,13 +119,11 @@ fn write_durably(target: &FsPath, payload: &PutPayload, serial: u64, is_create: 
 fn write_and_link(
     temporary: &FsPath,
     target: &FsPath,
-    payload: &PutPayload,
     is_create: bool,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut file = File::create(temporary)?;
-    for chunk in payload {
-        file.write_all(chunk)?;
-    }
+    write(&mut file)?;
     file.sync_all()?;
     if is_create {
         fs::hard_link(temporary, target)?;
@@ -145,9 +151,14 @@ fn open_directory(path: &FsPath) -> io::Result<File> {
 
 /// Writes a local file that is no object (an index, a key), durably and replacing an older one at once.
 pub(crate) fn write_file(path: &FsPath, bytes: &[u8]) -> io::Result<()> {
+    replace_file(path, |file| file.write_all(bytes))
+}
+
+/// The same for a file that is too large to be made in memory. If `write` fails, the older one stays.
+pub(crate) fn replace_file(path: &FsPath, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     static SERIAL: AtomicU64 = AtomicU64::new(0);
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    write_durably(path, &PutPayload::from(bytes.to_vec()), serial | 1 << 63, false)
+    write_durably(path, serial | 1 << 63, false, write)
 }
 
 /// Makes the directory entry of a file durable.

@@ -9,6 +9,7 @@
 
 mod archive;
 pub mod audit;
+mod bloom;
 pub mod columns;
 pub mod control;
 mod cosigned;
@@ -27,6 +28,7 @@ mod staging;
 mod store;
 mod trail;
 pub mod witness;
+mod writer;
 
 pub use archive::ArchiveFile;
 pub use control::Person;

@@ -28,7 +28,8 @@ use crate::{
     seen::SeenIndex,
     sequence::Sequencer,
     staging::{self, Span},
-    trail::{Shared, Snapshot, TailBatch, Trail, apply},
+    trail::{Shared, Snapshot, TailBatch, Trail},
+    writer::apply,
 };
 
 /// What opening a trail needs.

@@ -10,14 +10,15 @@
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io,
+    io::{self, BufReader, BufWriter, Read, Write},
+    iter::Peekable,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
 use sha2::{Digest, Sha256};
 
-use crate::{StoreError, durable};
+use crate::{StoreError, bloom::Bloom, durable};
 
 /// Entries kept in memory before they become a run: about 8 MiB.
 const MEMORY_ENTRIES_MAX: usize = 256 * 1024;
@@ -31,13 +32,10 @@ const ENTRY_BYTES: usize = 8 + CONTENT_BYTES;
 /// Bytes of a content digest that are kept. It is compared within one key only: another content passes for
 /// the same with odds of 2^-48 for each delivery that changed a record.
 const CONTENT_BYTES: usize = 6;
+/// Read at once from a run that is merged or checked.
+const READ_BYTES: usize = 128 * 1024;
 /// Entries read around the place where interpolation expects a key: 2.6 KiB.
 const WINDOW_ENTRIES: u64 = 192;
-/// About 1 % of absent keys pass the filter.
-const BLOOM_BITS_PER_ENTRY: usize = 10;
-const BLOOM_PROBES: u32 = 6;
-/// Words of 64 bits in one block of the filter: a cache line.
-const BLOOM_BLOCK_WORDS: usize = 8;
 
 /// One delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -178,15 +176,21 @@ impl SeenIndex {
         self.size += 1;
     }
 
+    /// Whether [`maintain`](Self::maintain) would write.
+    pub(crate) fn is_full(&self) -> bool {
+        self.size - self.flushed_to >= MEMORY_ENTRIES_MAX as u64
+    }
+
     /// Moves memory to a run when there is much of it, and merges runs when there are many.
     pub(crate) fn maintain(&mut self) -> Result<(), StoreError> {
-        if self.size - self.flushed_to < MEMORY_ENTRIES_MAX as u64 {
+        if !self.is_full() {
             return Ok(());
         }
         let mut entries: Vec<Seen> = self.memory.drain().map(|(_, seen)| seen).collect();
         entries.extend(self.memory_more.drain().flat_map(|(_, more)| more));
         entries.sort_unstable();
-        let run = Run::write(&self.folder, self.flushed_to, self.size, &entries)?;
+        let entries = entries.into_iter().map(Ok);
+        let run = Run::write(&self.folder, self.flushed_to, self.size, entries)?;
         self.runs.push(run);
         self.flushed_to = self.size;
         self.merge()
@@ -196,12 +200,7 @@ impl SeenIndex {
         while let Some(first) = self.runs.len().checked_sub(RUNS_PER_TIER) {
             let Some(last) = self.runs.get(first..).filter(|last| is_one_tier(last)) else { break };
             let (Some(oldest), Some(newest)) = (last.first(), last.last()) else { break };
-            let mut entries = Vec::new();
-            for run in last {
-                run.read_all(&mut entries).map_err(|e| StoreError::file(&run.path, e))?;
-            }
-            entries.sort_unstable();
-            let merged = Run::write(&self.folder, oldest.from, newest.to, &entries)?;
+            let merged = Run::write(&self.folder, oldest.from, newest.to, Merge::new(last))?;
             for old in self.runs.drain(first..) {
                 fs::remove_file(&old.path).map_err(|e| StoreError::file(&old.path, e))?;
             }
@@ -235,42 +234,74 @@ impl Run {
         Some((from.parse().ok()?, to.parse().ok()?))
     }
 
-    fn write(folder: &Path, from: u64, to: u64, entries: &[Seen]) -> Result<Self, StoreError> {
-        let mut bloom = Bloom::with_capacity(entries.len());
-        let mut out = Vec::with_capacity(entries.len() * (ENTRY_BYTES + 2) + 64);
-        for entry in entries {
-            bloom.insert(entry.key);
-            out.extend_from_slice(&entry.to_bytes());
-        }
-        for word in &bloom.words {
-            out.extend_from_slice(&word.to_be_bytes());
-        }
-        out.extend_from_slice(&(entries.len() as u64).to_be_bytes());
-        out.extend_from_slice(&MAGIC);
-        let checksum = Sha256::digest(&out);
-        out.extend_from_slice(&checksum);
+    /// Writes the entries, which are sorted, one for each position; memory does not grow with their number
+    /// but for the filter.
+    fn write(
+        folder: &Path,
+        from: u64,
+        to: u64,
+        entries: impl Iterator<Item = io::Result<Seen>>,
+    ) -> Result<Self, StoreError> {
         let path = folder.join(format!("{from:020}-{to:020}.seen"));
-        durable::write_file(&path, &out).map_err(|e| StoreError::file(&path, e))?;
+        let count = to - from;
+        let mut bloom = Bloom::with_capacity(usize::try_from(count).unwrap_or(usize::MAX));
+        let written = durable::replace_file(&path, |file| {
+            let mut out = Hashing { out: BufWriter::new(file), hash: Sha256::new() };
+            let mut left = count;
+            for entry in entries {
+                let entry = entry?;
+                left =
+                    left.checked_sub(1).ok_or_else(|| io::Error::other("an index has too many entries"))?;
+                bloom.insert(entry.key);
+                out.write_all(&entry.to_bytes())?;
+            }
+            if left > 0 {
+                return Err(io::Error::other(format!("{left} entries of an index are missing")));
+            }
+            for word in &bloom.words {
+                out.write_all(&word.to_be_bytes())?;
+            }
+            out.write_all(&count.to_be_bytes())?;
+            out.write_all(&MAGIC)?;
+            let Hashing { mut out, hash } = out;
+            out.write_all(&hash.finalize())?;
+            out.flush()
+        });
+        written.map_err(|e| StoreError::file(&path, e))?;
         let file = File::open(&path).map_err(|e| StoreError::file(&path, e))?;
-        Ok(Self { path, file, from, to, entries: entries.len() as u64, bloom })
+        Ok(Self { path, file, from, to, entries: count, bloom })
     }
 
     /// `None` if the file does not check.
     fn open(path: &Path, from: u64, to: u64) -> Result<Option<Self>, StoreError> {
-        let bytes = fs::read(path).map_err(|e| StoreError::file(path, e))?;
-        let Some((body, checksum)) = bytes.split_last_chunk::<32>() else { return Ok(None) };
-        let hash = Sha256::digest(body);
-        let Some(body) = body.strip_suffix(&MAGIC) else { return Ok(None) };
-        let Some((body, count)) = body.split_last_chunk::<8>() else { return Ok(None) };
-        let entries = u64::from_be_bytes(*count);
-        let length = usize::try_from(entries).ok().and_then(|n| n.checked_mul(ENTRY_BYTES));
-        let Some(words) = length.and_then(|at| body.get(at..)) else { return Ok(None) };
-        if hash != *checksum || entries != to - from {
+        Self::check(path, from, to).map_err(|e| StoreError::file(path, e))
+    }
+
+    fn check(path: &Path, from: u64, to: u64) -> io::Result<Option<Self>> {
+        const END_BYTES: u64 = 8 + MAGIC.len() as u64 + 32;
+        let file = File::open(path)?;
+        let entries = to - from;
+        let entries_bytes = entries.saturating_mul(ENTRY_BYTES as u64);
+        let Some(words_bytes) = file.metadata()?.len().checked_sub(entries_bytes.saturating_add(END_BYTES))
+        else {
+            return Ok(None);
+        };
+        let mut hashed = Hashing { out: io::sink(), hash: Sha256::new() };
+        let mut body = BufReader::with_capacity(READ_BYTES, &file).take(entries_bytes);
+        io::copy(&mut body, &mut hashed)?;
+        let mut rest = Vec::new();
+        let mut tail = body.into_inner();
+        tail.by_ref().take(words_bytes + END_BYTES).read_to_end(&mut rest)?;
+        let Some((ended, checksum)) = rest.split_last_chunk::<32>() else { return Ok(None) };
+        let hash = hashed.hash.chain_update(ended);
+        let Some((words, count)) = ended.strip_suffix(&MAGIC).and_then(<[u8]>::split_last_chunk::<8>) else {
+            return Ok(None);
+        };
+        if hash.finalize()[..] != checksum[..] || u64::from_be_bytes(*count) != entries {
             return Ok(None);
         }
         let words =
             words.chunks_exact(8).filter_map(|w| w.first_chunk()).map(|w| u64::from_be_bytes(*w)).collect();
-        let file = File::open(path).map_err(|e| StoreError::file(path, e))?;
         Ok(Some(Self { path: path.to_owned(), file, from, to, entries, bloom: Bloom { words } }))
     }
 
@@ -282,8 +313,15 @@ impl Run {
         Ok(())
     }
 
-    fn read_all(&self, out: &mut Vec<Seen>) -> io::Result<()> {
-        self.read(0, self.entries, out)
+    /// Every entry, in order.
+    fn iter(&self) -> impl Iterator<Item = io::Result<Seen>> + '_ {
+        const AT_ONCE: u64 = (READ_BYTES / ENTRY_BYTES) as u64;
+        (0..self.entries.div_ceil(AT_ONCE)).flat_map(move |block| {
+            let from = block * AT_ONCE;
+            let mut entries = Vec::new();
+            let read = self.read(from, (from + AT_ONCE).min(self.entries), &mut entries);
+            entries.into_iter().map(Ok).chain(read.err().map(Err))
+        })
     }
 
     fn find(&self, key: u64, found: &mut Vec<Seen>) -> io::Result<()> {
@@ -310,43 +348,53 @@ impl Run {
     }
 }
 
-/// A blocked bloom filter: all probes of a key fall into one cache line.
-#[derive(Debug)]
-struct Bloom {
-    words: Vec<u64>,
+/// Several sorted runs as one.
+struct Merge<I: Iterator<Item = io::Result<Seen>>> {
+    runs: Vec<Peekable<I>>,
 }
 
-impl Bloom {
-    fn with_capacity(entries: usize) -> Self {
-        let blocks = (entries * BLOOM_BITS_PER_ENTRY).div_ceil(64 * BLOOM_BLOCK_WORDS).max(1);
-        Self { words: vec![0; blocks * BLOOM_BLOCK_WORDS] }
-    }
-
-    /// The word and bit of each probe. The key is a digest, but its high bits also order the run, so it is
-    /// mixed once more (the finalizer of MurmurHash3).
-    fn probes(&self, key: u64) -> impl Iterator<Item = (usize, u64)> + use<> {
-        let mut hash = (key ^ (key >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        hash ^= hash >> 33;
-        let blocks = (self.words.len() / BLOOM_BLOCK_WORDS).max(1) as u64;
-        let block = usize::try_from(hash % blocks).expect("a block number is below the number of words");
-        let bits = hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-        (0..BLOOM_PROBES).map(move |probe| {
-            let at = (bits >> (probe * 9)) & 511;
-            let word = usize::try_from(at / 64).expect("below eight");
-            (block * BLOOM_BLOCK_WORDS + word, 1 << (at % 64))
-        })
-    }
-
-    fn insert(&mut self, key: u64) {
-        for (word, bit) in self.probes(key) {
-            if let Some(word) = self.words.get_mut(word) {
-                *word |= bit;
-            }
+impl<'a> Merge<Box<dyn Iterator<Item = io::Result<Seen>> + 'a>> {
+    fn new(runs: &'a [Run]) -> Self {
+        Self {
+            runs: runs
+                .iter()
+                .map(|run| (Box::new(run.iter()) as Box<dyn Iterator<Item = _>>).peekable())
+                .collect(),
         }
     }
+}
 
-    fn may_contain(&self, key: u64) -> bool {
-        self.probes(key).all(|(word, bit)| self.words.get(word).is_some_and(|word| word & bit != 0))
+impl<I: Iterator<Item = io::Result<Seen>>> Iterator for Merge<I> {
+    type Item = io::Result<Seen>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // An error goes first: it ends the merge.
+        let order = |run: &mut Peekable<I>| match run.peek() {
+            Some(Ok(seen)) => Some((1, Some(*seen))),
+            Some(Err(_)) => Some((0, None)),
+            None => None,
+        };
+        let first =
+            self.runs.iter_mut().filter_map(|run| Some((order(run)?, run))).min_by_key(|(order, _)| *order);
+        first.and_then(|(_, run)| run.next())
+    }
+}
+
+/// Hashes what is written.
+struct Hashing<W> {
+    out: W,
+    hash: Sha256,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hash.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

@@ -1,9 +1,6 @@
 //! The life of one trail: its writer, its background work, and what readers see.
 //!
-//! One task owns the sequencer and commits; everybody else holds a [`Trail`] and reads [`Snapshot`]s.
-
-mod swap;
-mod sweep;
+//! `writer.rs` sequences and commits; everybody else holds a [`Trail`] and reads [`Snapshot`]s.
 
 use std::{
     sync::{
@@ -15,31 +12,25 @@ use std::{
 
 use arrow::array::RecordBatch;
 use object_store::{ObjectStore, path::Path};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use whowas_event::{EnvironmentName, admit::CLEAR_BYTES_MAX};
-use whowas_tlog::{
-    checkpoint::Checkpoint,
-    note::{SigningKey, VerifyingKey},
-    tile::TileId,
-};
+use whowas_tlog::note::{SigningKey, VerifyingKey};
 
 use crate::{
     Clock, StoreError,
     archive::{Archive, ArchiveFile},
-    control::{Commit, Control, Progress},
+    control::{Control, Progress},
     cosigned::Newest,
     directory::Directory,
     entries::EntryCache,
     objects::Objects,
-    sequence::{Batch, Receipt, Sequenced, Sequencer},
-    staging::{self, Span},
-    trail::sweep::{Garbage, sweep},
+    sequence::{Batch, Receipt, Sequencer},
+    staging::Span,
+    writer::{self, Publisher, Submission},
 };
 
 /// Records that may wait for their position: at about 1 KiB each, 128 MiB.
 pub const POOL_RECORDS_MAX: u32 = 128 * 1024;
-/// Records of one commit. Larger commits would make small callers wait for large ones.
-const COMMIT_RECORDS_MAX: usize = 32 * 1024;
 /// The tail is moved to the archive when it has so many records: about 75 MB of columns …
 pub(crate) const ARCHIVE_ROWS: u64 = 128 * 1024;
 /// … or consists of so many commits: each is a staging object to read on opening …
@@ -47,7 +38,7 @@ const ARCHIVE_SPANS: usize = 1024;
 /// … or nothing was committed for so long: other readers of the archive see a quiet trail's last records.
 const ARCHIVE_IDLE: Duration = Duration::from_secs(300);
 /// Above this the writer waits for the archive, so that memory stays flat under load.
-const TAIL_ROWS_MAX: u64 = ARCHIVE_ROWS * 2;
+pub(crate) const TAIL_ROWS_MAX: u64 = ARCHIVE_ROWS * 2;
 /// When a trail is closed, a tail of so many staging objects is archived; fewer open quickly as they are.
 const CLOSE_SPANS_MIN: usize = 32;
 
@@ -75,7 +66,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    fn tail_rows(&self) -> u64 {
+    pub(crate) fn tail_rows(&self) -> u64 {
         self.tail.iter().map(|batch| batch.span.end - batch.span.start).sum()
     }
 }
@@ -92,10 +83,10 @@ pub(crate) struct Shared {
     snapshot: RwLock<Arc<Snapshot>>,
     /// Why the trail stopped, if it did.
     poison: Mutex<Option<String>>,
-    /// Wakes the archiver after a commit.
+    /// Wakes the archiver after a commit, and the writer after an archive step.
     pub(crate) committed: Notify,
     pub(crate) archived: Notify,
-    commits: AtomicU64,
+    pub(crate) commits: AtomicU64,
     /// Somebody waits for an empty tail.
     pub(crate) is_settling: AtomicBool,
     /// The writer has ended, and the archiver shall.
@@ -130,7 +121,7 @@ impl Shared {
         self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn update(&self, change: impl FnOnce(&mut Snapshot)) -> Weak<Snapshot> {
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Snapshot)) -> Weak<Snapshot> {
         let mut slot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
         let old = Arc::downgrade(&slot);
         let mut next = Snapshot::clone(&slot);
@@ -148,17 +139,9 @@ impl Shared {
         self.archived.notify_waiters();
     }
 
-    fn poisoned(&self) -> Option<String> {
+    pub(crate) fn poisoned(&self) -> Option<String> {
         self.poison.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
-
-struct Submission {
-    batch: Batch,
-    progress: Option<Progress>,
-    reply: oneshot::Sender<Result<Receipt, StoreError>>,
-    /// Gives the pool its room back when the submission is dropped.
-    _room: OwnedSemaphorePermit,
 }
 
 /// One open trail.
@@ -193,14 +176,8 @@ impl Trail {
     ) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         let key = signer.verifying_key().clone();
-        let writer = Writer {
-            shared: shared.clone(),
-            sequencer: Some(Box::new(sequencer)),
-            signer,
-            control,
-            clock: clock.clone(),
-        };
-        let writing = tokio::spawn(writer.run(receiver));
+        let publisher = Publisher { shared: shared.clone(), signer, control };
+        let writing = writer::start(publisher, sequencer, clock.clone(), receiver);
         let archiving = tokio::spawn(archive_in_background(shared.clone(), archive, clock.clone()));
         Self {
             shared,
@@ -285,7 +262,7 @@ impl Trail {
         {
             let sender = self.submissions.lock().unwrap_or_else(PoisonError::into_inner);
             let sender = sender.as_ref().ok_or_else(closed)?;
-            sender.send(Submission { batch, progress, reply, _room: room }).map_err(|_| closed())?;
+            sender.send(Submission { batch, progress, reply, room }).map_err(|_| closed())?;
         }
         answer.await.map_err(|_| closed())?
     }
@@ -313,135 +290,6 @@ impl Trail {
     }
 }
 
-struct Writer {
-    shared: Arc<Shared>,
-    /// Out while a blocking thread works with it.
-    sequencer: Option<Box<Sequencer>>,
-    signer: SigningKey,
-    control: Arc<dyn Control>,
-    clock: Arc<dyn Clock>,
-}
-
-impl Writer {
-    /// Group commit without a timer: while one commit is written, the next pool fills.
-    async fn run(mut self, mut submissions: mpsc::UnboundedReceiver<Submission>) {
-        while let Some(first) = submissions.recv().await {
-            let mut records = first.batch.records.len();
-            let mut pool = vec![first];
-            while records < COMMIT_RECORDS_MAX
-                && let Ok(next) = submissions.try_recv()
-            {
-                records += next.batch.records.len();
-                pool.push(next);
-            }
-            self.wait_for_archive().await;
-            let progress: Vec<Progress> = pool.iter_mut().filter_map(|one| one.progress.take()).collect();
-            let (batches, replies): (Vec<_>, Vec<_>) =
-                pool.into_iter().map(|one| (one.batch, (one.reply, one._room))).unzip();
-            let result = match self.shared.poisoned() {
-                Some(reason) => Err(StoreError::Poisoned(reason)),
-                None => self.commit(batches, records, progress).await,
-            };
-            match result {
-                Ok(receipts) => {
-                    for ((reply, _room), receipt) in replies.into_iter().zip(receipts) {
-                        // A caller that went away will repeat, and be told of duplicates.
-                        let _ = reply.send(Ok(receipt));
-                    }
-                }
-                Err(error) => {
-                    self.shared.poison(&error);
-                    let reason = self.shared.poisoned().unwrap_or_default();
-                    for (reply, _room) in replies {
-                        let _ = reply.send(Err(StoreError::Poisoned(reason.clone())));
-                    }
-                }
-            }
-        }
-    }
-
-    async fn wait_for_archive(&self) {
-        loop {
-            let archived = self.shared.archived.notified();
-            if self.shared.snapshot().tail_rows() <= TAIL_ROWS_MAX || self.shared.poisoned().is_some() {
-                return;
-            }
-            self.shared.committed.notify_one();
-            archived.await;
-        }
-    }
-
-    /// The commit protocol. Each step says what is true after it, and what a crash there means.
-    async fn commit(
-        &mut self,
-        pool: Vec<Batch>,
-        records: usize,
-        progress: Vec<Progress>,
-    ) -> Result<Vec<Receipt>, StoreError> {
-        let sequencer =
-            self.sequencer.take().ok_or_else(|| StoreError::Poisoned("the sequencer is gone".into()))?;
-        let expected_size = sequencer.size();
-        let now = self.clock.now();
-        let (mut sequencer, sequenced, staged) = tokio::task::spawn_blocking(move || {
-            let mut sequencer = sequencer;
-            let mut random = vec![0; records * 16];
-            getrandom::fill(&mut random).map_err(|e| StoreError::Poisoned(format!("no randomness: {e}")))?;
-            let sequenced = sequencer.sequence(pool, now, &random)?;
-            let staged =
-                if sequenced.size > expected_size { staging::encode(&sequenced.batch)? } else { Vec::new() };
-            Ok::<_, StoreError>((sequencer, sequenced, staged))
-        })
-        .await
-        .map_err(|e| StoreError::Poisoned(e.to_string()))??;
-        // Positions exist in memory only. A crash here loses nothing that was acknowledged.
-        let Sequenced { batch, tiles, size, root, people, receipts } = sequenced;
-        if size == expected_size {
-            self.sequencer = Some(sequencer);
-            // Nothing but duplicates: no new tree, but a source may have been read further.
-            self.commit_progress(size, progress).await?;
-            return Ok(receipts);
-        }
-        let span = Span { start: expected_size, end: size };
-        self.shared.objects.put(span.path().as_ref(), staged).await?;
-        // The records are durable but not committed. A crash here leaves garbage that opening deletes.
-        let origin = self.shared.origin.clone();
-        let checkpoint = Checkpoint { origin, size, root, extensions: Vec::new() }.sign(&self.signer);
-        let commit =
-            Commit { expected_size, size, checkpoint: checkpoint.clone(), people: people.clone(), progress };
-        self.swap(&commit).await?;
-        // Committed: from here on opening completes what is missing, with the same code.
-        apply(&self.shared.objects, tiles, &checkpoint).await?;
-        // Tiles and checkpoint are published: whoever reads them can check every record of this commit.
-        self.shared.update(|snapshot| {
-            snapshot.size = size;
-            snapshot.checkpoint = checkpoint;
-            snapshot.tail.push(Arc::new(TailBatch { span, batch }));
-            if !people.is_empty() {
-                Arc::make_mut(&mut snapshot.directory).extend(people);
-            }
-        });
-        // Searchable. Only now is anybody told.
-        self.shared.commits.fetch_add(1, Ordering::Relaxed);
-        self.shared.committed.notify_one();
-        self.sequencer = Some(
-            tokio::task::spawn_blocking(move || sequencer.seen.maintain().map(|()| sequencer))
-                .await
-                .map_err(|e| StoreError::Poisoned(e.to_string()))??,
-        );
-        Ok(receipts)
-    }
-}
-
-/// Publishes a commit: its tiles, then its checkpoint. Recovery calls it too.
-pub(crate) async fn apply(
-    objects: &Objects,
-    tiles: Vec<(TileId, Vec<u8>)>,
-    checkpoint: &str,
-) -> Result<(), StoreError> {
-    objects.put_tiles(tiles).await?;
-    objects.put("checkpoint", checkpoint.as_bytes().to_vec()).await
-}
-
 /// Moves the tail to the archive when it is long, and compacts. Ends when the trail closes.
 async fn archive_in_background(shared: Arc<Shared>, mut archive: Archive, clock: Arc<dyn Clock>) -> Archive {
     let mut garbage = Vec::new();
@@ -459,6 +307,9 @@ async fn archive_in_background(shared: Arc<Shared>, mut archive: Archive, clock:
         shared.archived.notify_waiters();
     }
 }
+
+/// Objects that were replaced, and the last snapshot that may read them.
+type Garbage = Vec<(Weak<Snapshot>, Vec<Path>)>;
 
 async fn archive_step(
     shared: &Shared,
@@ -497,4 +348,21 @@ async fn archive_step(
         garbage.push((old, replaced));
     }
     sweep(shared, garbage).await
+}
+
+/// Deletes replaced objects that no reader's snapshot names any more. Snapshots are replaced in order, so
+/// the oldest that still lives holds everything younger.
+async fn sweep(shared: &Shared, garbage: &mut Garbage) -> Result<(), StoreError> {
+    use object_store::ObjectStoreExt;
+    while let Some((snapshot, _)) = garbage.first()
+        && snapshot.strong_count() == 0
+    {
+        for path in garbage.remove(0).1 {
+            match shared.objects.store.delete(&path).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
 }

@@ -157,7 +157,10 @@ impl Story {
         let rejected = store.control().rejected(trail.name(), 0, 10_000).await.map_err(|e| e.to_string())?;
         let environment = store.control().environment(trail.name()).await.map_err(|e| e.to_string())?;
         let audit = store.audit(&environment.expect("it is there")).await;
-        audit.map_err(|e| format!("the trail: {e}"))?;
+        let findings = audit.map_err(|e| format!("the trail: {e}"))?.findings;
+        if !findings.is_empty() {
+            return Err(format!("the trail: {findings:?}"));
+        }
         let rebuilt = is_rebuilt(&store, &trail, &records).await;
         store.close().await.map_err(|e| e.to_string())?;
         rebuilt?;

@@ -11,6 +11,7 @@ pub(crate) mod proof;
 pub(crate) mod records;
 pub(crate) mod tokens;
 pub(crate) mod users;
+pub(crate) mod whole_range;
 
 use std::{fmt::Write, sync::Arc};
 

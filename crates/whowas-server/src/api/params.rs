@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequestParts, Query};
 use hyper::http::request::Parts;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, de::DeserializeOwned};
 use whowas_event::Time;
 use whowas_query::{Filter, LoginRequest, NamedQuery, filter::parse_time};
@@ -69,6 +70,16 @@ pub(crate) fn named_query(word: &str) -> Result<NamedQuery, Problem> {
     })
 }
 
+/// The time zone of this name; UTC if none is named.
+pub(crate) fn zone(name: &str) -> Result<TimeZone, Problem> {
+    match name {
+        "" | "UTC" => Ok(TimeZone::UTC),
+        _ => TimeZone::get(name).map_err(|_| {
+            Problem::invalid("time zone: there is none of this name; write one like Europe/Zurich or UTC")
+        }),
+    }
+}
+
 pub(crate) fn time(name: &str, text: &str, now: Time) -> Result<Option<Time>, Problem> {
     if text.is_empty() {
         return Ok(None);
@@ -81,7 +92,7 @@ pub(crate) fn time(name: &str, text: &str, now: Time) -> Result<Option<Time>, Pr
 }
 
 /// `now`, or `-7d`, `-12h`, `-30m`, `-2w` before it.
-fn relative(text: &str, now: Time) -> Option<Time> {
+pub(crate) fn relative(text: &str, now: Time) -> Option<Time> {
     if text == "now" {
         return Some(now);
     }

@@ -105,9 +105,12 @@ async fn pages_lead_to_older_and_back_to_newer() {
 async fn assets_are_kept_for_ever_and_errors_are_pages() {
     let world = World::new().await;
     let page = world.get("/sign-in").send().await;
-    for (name, kind) in
-        [("console.css", "text/css"), ("console.js", "text/javascript"), ("icon.svg", "image/svg")]
-    {
+    for (name, kind) in [
+        ("console.css", "text/css"),
+        ("console.js", "text/javascript"),
+        ("theme.js", "text/javascript"),
+        ("icon.svg", "image/svg"),
+    ] {
         let prefix = link(&page, "/assets/").rsplit_once('/').unwrap().0.to_owned();
         let asset = world.get(&format!("{prefix}/{name}")).send().await;
         assert!(asset.header("content-type").unwrap().starts_with(kind), "{name}");
@@ -139,6 +142,89 @@ async fn a_look_at_people_is_written_down() {
         let size = world.trail().await.snapshot().size;
         open(&world, &cookie, path).await;
         assert_eq!(world.trail().await.snapshot().size, size + 1, "{path}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_whole_range_has_a_chart_and_its_common_values() {
+    let world = World::new().await;
+    world.append(&crate::world::logins(250)).await;
+    world.append(&login(900, "alice", "2026-11-24T08:00:00Z")).await;
+    let cookie = world.sign_in().await;
+    let page =
+        open(&world, &cookie, "/p/contoso/production/monitoring/raw-logs?range=-7d&tz=Europe/Vienna").await;
+    assert!(
+        page.text().contains("<option value=\"-7d\" selected>")
+            && page.text().contains("Times are Europe/Vienna")
+    );
+    let summary = open(&world, &cookie, &link(&page, "/raw-logs/summary")).await;
+    let text = summary.text();
+    assert!(text.contains("id=\"histogram\"") && text.contains("<rect class=\"success\""));
+    let only = link(&summary, "filter=user%3A%22alice");
+    assert!(only.contains("range=-7d") && only.contains("tz=Europe%2FVienna"), "{only}");
+    assert!(open(&world, &cookie, &only).await.text().contains("<strong id=\"total\">1</strong>"));
+    let zoomed = open(&world, &cookie, &link(&summary, "start=2026-11-24T")).await;
+    assert!(zoomed.text().contains("type=\"datetime-local\""), "{}", zoomed.text());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_record_is_shown_whole_and_inert() {
+    let world = World::new().await;
+    let event = serde_json::json!({
+        "id": "e1", "occurred_at": "2026-11-23T07:22:01Z", "activity": "logon", "status": "success",
+        "user": { "uid": "a11ce", "full_name": "Alice \u{202e}Smada", "email_addr": "old@contoso.example" },
+        "user_agent": "<script>alert(1)</script>", "service": { "name": "Dynamics 365" },
+    });
+    let person = serde_json::json!({
+        "kind": "identity", "native_id": "alice", "occurred_at": "2026-11-24T00:00:00Z",
+        "user": { "uid": "a11ce", "full_name": "Alice Married", "email_addr": "new@contoso.example" },
+    });
+    world.append(&format!("{event}\n{person}")).await;
+    let cookie = world.sign_in().await;
+    let logs = open(&world, &cookie, "/p/contoso/production/monitoring/raw-logs").await;
+    let size = world.trail().await.snapshot().size;
+    let record = open(&world, &cookie, &link(&logs, "/raw-logs/0")).await;
+    assert_eq!(world.trail().await.snapshot().size, size + 1, "the look is written down");
+    let text = record.text();
+    assert!(!text.contains("<script>alert") && text.contains("&#60;script&#62;alert(1)"));
+    assert!(text.contains("Known today as") && text.contains("Alice Married") && text.contains("Raw record"));
+    assert!(text.contains("old@contoso.example") && text.contains("2026-11-23 07:22:01"));
+    for wrong in ["99", "-1", "x"] {
+        let path = format!("/p/contoso/production/monitoring/raw-logs/{wrong}");
+        assert_eq!(world.get(&path).header("Cookie", &cookie).send().await.status, 404, "{wrong}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_api_counts_whole_ranges() {
+    let world = World::new().await;
+    world.append(&crate::world::logins(250)).await;
+    world.append(&login(900, "alice", "2026-11-24T08:00:00Z")).await;
+    let read = world.token(Scope::Read, None).await;
+    let get = |path: String| {
+        let (world, read) = (&world, &read);
+        async move { world.get(&path).bearer(read).send().await }
+    };
+    let histogram = get(api("histogram?from=2026-11-17&timezone=Europe/Vienna&buckets=10")).await.json();
+    let buckets = histogram["buckets"].as_array().unwrap();
+    let sum: u64 = buckets
+        .iter()
+        .map(|bucket| bucket["success"].as_u64().unwrap() + bucket["failure"].as_u64().unwrap())
+        .sum();
+    assert_eq!((histogram["total"].as_u64(), sum, histogram["step"].as_str()), (Some(251), 251, Some("1d")));
+    assert_eq!(buckets[0]["start"], "2026-11-17T00:00:00.000Z");
+    assert_eq!(buckets[1]["start"], "2026-11-17T23:00:00.000Z", "midnight in Vienna");
+    let facets = get(api("facets?from=2026-11-17&limit=3")).await.json();
+    let statuses =
+        facets["facets"].as_array().unwrap().iter().find(|facet| facet["field"] == "status").unwrap();
+    assert_eq!((&statuses["values"][0]["count"], &statuses["is_complete"]), (&251.into(), &true.into()));
+    for wrong in
+        ["histogram?buckets=0", "histogram?buckets=401", "histogram?timezone=Mars", "facets?filter=a:b"]
+    {
+        assert_eq!(get(api(wrong)).await.status, 400, "{wrong}");
     }
     world.end().await;
 }

@@ -1,4 +1,4 @@
-//! The original procedure in a real browser: `browser/seed.mjs` clicks, this starts it on a trail of ours.
+//! The console in a real browser: the scripts in `browser/` click, this starts them on a trail of ours.
 
 use std::{
     env,
@@ -13,6 +13,15 @@ const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "g
 
 #[test]
 fn the_eight_steps_in_a_browser() {
+    run("seed.mjs");
+}
+
+#[test]
+fn the_console_by_keyboard_and_mouse() {
+    run("console.mjs");
+}
+
+fn run(script: &str) {
     let tools = match tools() {
         Ok(tools) => tools,
         Err(missing) => {
@@ -27,7 +36,7 @@ fn the_eight_steps_in_a_browser() {
     let serving = world.serve();
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new("node")
-        .arg(here.join("tests/browser/seed.mjs"))
+        .arg(here.join("tests/browser").join(script))
         .arg(&serving.link)
         .arg(here.join("../../target/screenshots"))
         .arg(&tools.browser)
@@ -62,8 +71,10 @@ fn tools() -> Result<Tools, String> {
     let browser = BROWSERS.iter().find_map(|name| on_path(name)).ok_or("Chromium is not installed")?;
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/browser/node_modules");
     let modules = env::var_os("NODE_PATH").map_or(ours, PathBuf::from);
-    if !modules.join("playwright-core").is_dir() {
-        return Err("playwright-core is not installed: scripts/test.sh does that".to_owned());
+    for package in ["playwright-core", "axe-core"] {
+        if !modules.join(package).is_dir() {
+            return Err(format!("{package} is not installed: scripts/test.sh does that"));
+        }
     }
     Ok(Tools { browser, modules })
 }
