@@ -1,6 +1,9 @@
 //! Imports into a real trail in a temporary folder.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "it/poll.rs"]
+mod poll;
+
 use std::{collections::BTreeMap, io::Cursor, sync::Arc};
 
 use proptest::{collection::vec, option, prelude::*};

@@ -216,7 +216,11 @@ fn next_reading(rhythm: &Rhythm, window: &Window, now: Time) -> Option<Due> {
     let planned = later.filter(|at| *at > last.at).min();
     let again = last.at.saturating_add_ms(rhythm.terms.settle_ms);
     // A window that is read for the first time long after its end still needs two passes far apart.
-    let mut at = planned.map_or(again, |at| at.max(window.to));
+    let mut at = planned.unwrap_or(again);
+    if last.at >= window.to.saturating_add_ms(rhythm.terms.late_ms) {
+        // The next one can confirm this, if it is far enough behind it.
+        at = at.max(again);
+    }
     if let Some(at_last) = at_last.filter(|at_last| last.at < *at_last) {
         at = at.min(at_last);
     }
