@@ -4,7 +4,8 @@
 #     bash scripts/test.sh
 #
 # Installs by package name what the tests need and the machine lacks: a C compiler, Python 3, Chromium,
-# Node.js, OpenSSL, Go with its reference code for logs and tlog-scales for Python (verifiers that are not ours), and playwright-core and axe-core, which go to target/browser. Asks nothing, so it also runs without a terminal.
+# Node.js, OpenSSL, Go with its reference code for logs and tlog-scales for Python (verifiers that are not ours), playwright-core and axe-core, which go to target/browser,
+# and senders: rsyslog and logger, and the SDKs of OpenTelemetry, CloudEvents and Application Insights, which go to target/senders. Asks nothing, so it also runs without a terminal.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec </dev/null
@@ -35,6 +36,9 @@ install_packages() {
   need npm npm
   need openssl openssl
   need golang-go go
+  need bsdutils logger
+  need rsyslog rsyslogd /usr/sbin/rsyslogd
+  if [ -z "$(find /usr/lib -name lmnsd_gtls.so 2>/dev/null)" ]; then packages+=(rsyslog-gnutls); fi
   if [ ! -d /usr/share/gocode/src/golang.org/x/mod/sumdb ]; then packages+=(golang-golang-x-mod-dev); fi
   if [ "${#packages[@]}" -eq 0 ]; then return 0; fi
   if ! command -v apt-get >/dev/null 2>&1; then
@@ -58,6 +62,17 @@ install_tools() {
   if [ ! -d target/python/tlog_scales ]; then
     python3 -m pip install --quiet --target target/python tlog-scales==0.0.3 ||
       echo "tlog-scales could not be installed: one of the foreign verifiers is left out"
+  fi
+  # Real senders. Without them their tests say that they are skipped.
+  if [ ! -d target/senders/python/opentelemetry ]; then
+    python3 -m pip install --quiet --target target/senders/python opentelemetry-sdk==1.45.2 \
+      opentelemetry-exporter-otlp-proto-http==1.45.2 opentelemetry-exporter-otlp-proto-grpc==1.45.2 cloudevents==2.2.0 ||
+      echo "the SDKs of OpenTelemetry and CloudEvents could not be installed: their tests are left out"
+  fi
+  if [ ! -d target/senders/node_modules/applicationinsights ]; then
+    mkdir -p target/senders
+    npm install --prefix target/senders --no-save --no-audit --no-fund --silent applicationinsights@2.9.6 ||
+      echo "the SDK of Application Insights could not be installed: its test is left out"
   fi
   # Drives the browser that is installed; brings none of its own.
   if [ ! -d target/browser/node_modules/playwright-core ] || [ ! -d target/browser/node_modules/axe-core ]; then

@@ -3,6 +3,8 @@
 
 #[path = "it/poll.rs"]
 mod poll;
+#[path = "it/syslog.rs"]
+mod syslog;
 
 use std::{collections::BTreeMap, io::Cursor, sync::Arc};
 

@@ -104,6 +104,12 @@ struct Log<'o> {
     without_year: u64,
 }
 
+/// Reads one line that stands for itself.
+pub(crate) fn line(raw: &[u8], options: &Options) -> Result<Item, String> {
+    let ids = DerivedIds::default();
+    Log { options, ids, summary: ReadSummary::default(), without_year: 0 }.item(raw)
+}
+
 impl Log<'_> {
     fn item(&mut self, raw: &[u8]) -> Result<Item, String> {
         let text = String::from_utf8_lossy(raw);

@@ -50,6 +50,18 @@ pub fn of_microseconds(microseconds: u64) -> Result<Instant, TimeError> {
     Ok(Instant { time, raw_time, is_without_zone: false })
 }
 
+/// An instant that the source counts in nanoseconds since 1970.
+pub fn of_nanoseconds(nanoseconds: u64) -> Result<Instant, TimeError> {
+    if nanoseconds.is_multiple_of(1000) {
+        return of_microseconds(nanoseconds / 1000);
+    }
+    let Instant { time, .. } = of_microseconds(nanoseconds / 1000)?;
+    let text = time.to_string();
+    let seconds = text.split_once('.').map_or(&*text, |(seconds, _)| seconds);
+    let raw_time = Some(format!("{seconds}.{:09}Z", nanoseconds % 1_000_000_000));
+    Ok(Instant { time, raw_time, is_without_zone: false })
+}
+
 /// The instant at which clocks in `zone` show what `local` would show in UTC. In the hour that clocks show
 /// twice it is the first one; in the hour they skip, the time as if they had not been changed yet.
 pub fn in_zone(local: Time, zone: &TimeZone) -> Result<Time, TimeError> {
@@ -84,6 +96,12 @@ mod tests {
         let raw_time = Some("1970-01-01T00:00:01.000042Z".to_owned());
         assert_eq!(shown(1_000_042), Ok(("1970-01-01T00:00:01.000Z".to_owned(), raw_time)));
         assert_eq!(shown(u64::MAX), Err(TimeError::Range));
+        let shown = |ns| of_nanoseconds(ns).map(|instant| (instant.time.to_string(), instant.raw_time));
+        let raw_time = Some("1970-01-01T00:00:01.000000042Z".to_owned());
+        assert_eq!(shown(1_000_000_042), Ok(("1970-01-01T00:00:01.000Z".to_owned(), raw_time)));
+        let raw_time = Some("1970-01-01T00:00:01.000042Z".to_owned());
+        assert_eq!(shown(1_000_042_000), Ok(("1970-01-01T00:00:01.000Z".to_owned(), raw_time)));
+        assert!(shown(u64::MAX).is_ok(), "the year 2554");
     }
 
     #[test]

@@ -102,8 +102,18 @@ pub type Each<'a> = dyn FnMut(Result<JsonRecord<'_>, Problem>) -> Result<(), Sto
 
 /// Reads all records of an input; returns how many there were, damaged ones included.
 pub fn read_records(input: &mut dyn Read, each: &mut Each<'_>) -> Result<u64, ReadError> {
+    read_records_within(input, RECORD_BYTES_MAX, each)
+}
+
+/// The same where records may be larger, or must be smaller.
+pub fn read_records_within(
+    input: &mut dyn Read,
+    record_bytes_max: usize,
+    each: &mut Each<'_>,
+) -> Result<u64, ReadError> {
     let mut stream = Stream {
         input,
+        record_bytes_max,
         postponed: Postponed::default(),
         bytes: Vec::new(),
         at: 0,
@@ -158,6 +168,7 @@ enum Frame {
 
 struct Stream<'r> {
     input: &'r mut dyn Read,
+    record_bytes_max: usize,
     postponed: Postponed,
     bytes: Vec<u8>,
     at: usize,
@@ -254,7 +265,7 @@ impl Stream<'_> {
                 return Ok(searched + at);
             }
             searched = rest.len();
-            if searched > RECORD_BYTES_MAX || !self.fill()? {
+            if searched > self.record_bytes_max || !self.fill()? {
                 return Ok(searched);
             }
         }
@@ -266,7 +277,7 @@ impl Stream<'_> {
         if !self.may_wrap {
             let line_bytes = self.line_bytes()?;
             let line = self.rest().get(..line_bytes).unwrap_or_default().trim_ascii_end();
-            if is_one_record(line) {
+            if line.len() <= self.record_bytes_max && is_one_record(line) {
                 let place = Place { record: self.records + 1, ..self.place() };
                 each(Ok(JsonRecord { place, raw: line }))?;
                 self.records += 1;
@@ -291,7 +302,7 @@ impl Stream<'_> {
         let step = loop {
             let (taken, step) = scanner.feed(self.rest().get(done..).unwrap_or_default());
             done += taken;
-            if done > RECORD_BYTES_MAX || (is_tail && step == Step::More) {
+            if done > self.record_bytes_max || (is_tail && step == Step::More) {
                 let record = self.rest().get(..done).unwrap_or_default();
                 head.get_or_insert_with(|| beginning(record).to_vec());
                 self.advance(done);
@@ -328,7 +339,7 @@ impl Stream<'_> {
                 let at = Place { record: place.record, ..at };
                 let reason = match (step, is_tail) {
                     (Step::More, true) => AROUND_CUT_OFF.to_owned(),
-                    _ => reason(step, place, at),
+                    _ => reason(step, place, at, self.record_bytes_max),
                 };
                 Err(problem(at, reason, head.as_deref().unwrap_or(raw)))
             }
@@ -415,8 +426,7 @@ impl Stream<'_> {
 
 /// Whether a line that begins with `{` is a record and nothing else, as far as that is quickly told.
 fn is_one_record(line: &[u8]) -> bool {
-    line.len() <= RECORD_BYTES_MAX
-        && line.ends_with(b"}")
+    line.ends_with(b"}")
         && !may_be_wrapper(line)
         && memmem::find(line, b"}{").is_none()
         && memmem::find(line, b"} {").is_none()
@@ -428,7 +438,7 @@ fn may_be_wrapper(line: &[u8]) -> bool {
 }
 
 /// What is wrong with a record that begins at `start` and goes wrong at `at`, and what to do.
-fn reason(step: Step, start: Place, at: Place) -> String {
+fn reason(step: Step, start: Place, at: Place, bytes_max: usize) -> String {
     let begun = match (start.line, start.line == at.line) {
         (Some(line), false) => format!(" that begins on line {line}"),
         _ => String::new(),
@@ -440,7 +450,8 @@ fn reason(step: Step, start: Place, at: Place) -> String {
             "the JSON ends in the middle of a record{begun}: the file is cut off; export or copy it again"
         ),
         Step::Complete | Step::Wrapper => {
-            "the record is longer than 1 MiB: shorten its texts at the source, or remove it".to_owned()
+            let mib = bytes_max >> 20;
+            format!("the record is longer than {mib} MiB: shorten its texts at the source, or remove it")
         }
     }
 }

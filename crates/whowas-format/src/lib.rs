@@ -6,9 +6,12 @@
 //!
 //! Start at [`Format`], the contract every format meets, and [`registry::FORMATS`], the list of them.
 
+pub mod appinsights;
 pub mod authlog;
 mod authmessage;
+pub mod cef;
 mod chunk;
+pub mod cloudevents;
 pub mod container;
 pub mod contract;
 pub mod dates;
@@ -20,7 +23,9 @@ pub mod entra_analytics;
 pub mod entra_csv;
 pub mod entra_graph;
 pub mod entra_monitor;
+mod eventname;
 pub mod ids;
+pub mod inflate;
 mod input;
 pub mod instant;
 pub mod journal;
@@ -28,16 +33,22 @@ mod jsonscan;
 pub mod jsonstream;
 pub mod keycloak;
 pub mod lcs;
+pub mod leef;
 mod lines;
 pub mod native;
 mod native_fields;
 pub mod okta;
+pub mod otlp;
 mod pammessage;
 mod person;
+pub mod protobuf;
 pub mod registry;
+mod seclines;
+mod seclog;
 mod sshdmessage;
 mod strict;
 mod syslog;
+pub mod sysloglines;
 pub mod sysuserlog;
 pub mod table;
 mod tabular;

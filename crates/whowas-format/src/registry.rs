@@ -1,7 +1,10 @@
 //! The formats that are known, and which of them an input is.
 
 use crate::{
+    appinsights::AppInsights,
     authlog::AuthLog,
+    cef::Cef,
+    cloudevents::CloudEvents,
     contract::{Format, Sample},
     entra_analytics::EntraAnalytics,
     entra_csv::EntraCsv,
@@ -11,8 +14,10 @@ use crate::{
     jsonstream,
     keycloak::KeycloakEvents,
     lcs::DynamicsLcs,
+    leef::Leef,
     native::Native,
     okta::OktaLog,
+    otlp::OtlpLogs,
     sysuserlog::DynamicsUserLog,
     table::Header,
     users::{DynamicsUsers, GraphUsers, UsersCsv},
@@ -23,6 +28,7 @@ use crate::{
 
 /// Every format, in the order in which they are asked whether they recognise an input.
 pub static FORMATS: &[&dyn Format] = &[
+    &CloudEvents,
     &EntraMonitor,
     &EntraGraph,
     &EntraAnalytics,
@@ -30,6 +36,8 @@ pub static FORMATS: &[&dyn Format] = &[
     &OktaLog,
     &KeycloakEvents,
     &Native,
+    &OtlpLogs,
+    &AppInsights,
     &WindowsEvents,
     &DynamicsLcs,
     &DynamicsUserLog,
@@ -39,6 +47,8 @@ pub static FORMATS: &[&dyn Format] = &[
     &Journal,
     &Btmp,
     &Wtmp,
+    &Cef,
+    &Leef,
     &AuthLog,
     &UsersCsv,
 ];

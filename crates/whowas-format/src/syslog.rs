@@ -129,7 +129,7 @@ fn word(text: &str) -> (&str, &str) {
 }
 
 /// The time at the beginning of a line, and what follows it.
-fn stamp(line: &str) -> Option<(Stamp<'_>, &str)> {
+pub(crate) fn stamp(line: &str) -> Option<(Stamp<'_>, &str)> {
     let (first, rest) = word(line);
     if first.len() >= 19 && Time::parse_rfc3339(first).or_else(|_| Time::parse_without_offset(first)).is_ok()
     {

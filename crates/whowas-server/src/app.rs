@@ -10,6 +10,7 @@ use std::{
 };
 
 use tokio::{sync::Semaphore, time::Instant};
+use whowas_collect::intake::Intakes;
 use whowas_event::Time;
 use whowas_query::{Engine, QueryError};
 use whowas_store::{
@@ -18,6 +19,7 @@ use whowas_store::{
 };
 
 use crate::api::coverage::SumCache;
+use crate::receive::{inbound::Inbound, track::Known};
 
 /// Imports at once: each has a thread and some 30 MB of batches.
 const IMPORTS_MAX: usize = 4;
@@ -35,13 +37,16 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) coverage: SumCache,
     pub(crate) imports: Arc<Semaphore>,
+    pub(crate) inbound: Inbound,
+    pub(crate) intakes: Arc<Intakes>,
+    pub(crate) known: Known,
     /// Valid tokens by the digest of their secret: thousands of small requests a second must not each ask
     /// the control database, whose one connection commits.
     tokens: Mutex<HashMap<SecretHash, (Instant, Arc<Token>)>>,
 }
 
 impl App {
-    pub(crate) fn new(store: Arc<Store>, is_tls: bool) -> Result<Self, QueryError> {
+    pub(crate) fn new(store: Arc<Store>, is_tls: bool, intakes: Arc<Intakes>) -> Result<Self, QueryError> {
         Ok(Self {
             store,
             engine: Engine::new()?,
@@ -49,6 +54,9 @@ impl App {
             metrics: Metrics::default(),
             coverage: SumCache::default(),
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
+            inbound: Inbound::default(),
+            intakes,
+            known: Known::default(),
             tokens: Mutex::default(),
         })
     }

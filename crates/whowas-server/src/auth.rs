@@ -76,27 +76,50 @@ impl Caller {
         Err(Problem::denied(format!("this needs the scope {needed}; the token has {has}")))
     }
 
+    async fn of_token(app: &App, secret: &str, peer: Option<Peer>) -> Result<Self, Problem> {
+        let token = app.token(&secret::hash(secret.trim())).await?.ok_or_else(Problem::sign_in)?;
+        Ok(Self {
+            who: Who::Token(token.id),
+            peer: peer.map(|peer| peer.0),
+            scope: token.scope,
+            environment: token.environment.clone(),
+            source: token.source.clone(),
+        })
+    }
+
     async fn from_parts(parts: &Parts, app: &App) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
-        if let Some(header) = parts.headers.get(AUTHORIZATION) {
-            let bearer = header.to_str().ok().and_then(|text| text.split_once(' '));
-            let secret = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-            let (_, secret) = secret.ok_or_else(Problem::sign_in)?;
-            let token = app.token(&secret::hash(secret.trim())).await?.ok_or_else(Problem::sign_in)?;
-            return Ok(Self {
-                who: Who::Token(token.id),
-                peer,
-                scope: token.scope,
-                environment: token.environment.clone(),
-                source: token.source.clone(),
-            });
+        let peer = parts.extensions.get::<Peer>().copied();
+        if let Some(secret) = bearer(&parts.headers)? {
+            return Self::of_token(app, secret, peer).await;
         }
+        let peer = peer.map(|peer| peer.0);
         let secret = session_cookie(&parts.headers, app.is_tls).ok_or_else(Problem::sign_in)?;
         if !app.control().has_session(SessionKind::Console, &secret::hash(&secret), app.now()).await? {
             return Err(Problem::sign_in());
         }
         Ok(Self { who: Who::Administrator, peer, scope: Scope::Admin, environment: None, source: None })
     }
+}
+
+/// The token of the header `Authorization`, if there is one.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(header) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let bearer = header.to_str().ok().and_then(|text| text.split_once(' '));
+    let secret = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    secret.map(|(_, secret)| Some(secret)).ok_or_else(Problem::sign_in)
+}
+
+/// Permission to add records to the trail that a token names itself: the paths of receivers name none.
+pub(crate) async fn receiver(app: &App, secret: &str, peer: Option<Peer>) -> Result<Permit, Problem> {
+    let caller = Caller::of_token(app, secret, peer).await?;
+    caller.require(Scope::Ingest)?;
+    let name = caller.environment.clone().ok_or_else(|| {
+        Problem::denied(
+            "this needs a token for one environment: create it with --environment PROJECT/ENVIRONMENT",
+        )
+    })?;
+    let trail = app.store.trail(&name).await?;
+    Ok(Permit { caller, name, trail })
 }
 
 /// Permission to do something with one trail, named in the path.

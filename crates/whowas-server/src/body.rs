@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use axum::body::BodyDataStream;
+use axum::body::{Body as AnswerBody, BodyDataStream};
 use bytes::{Buf, Bytes};
 use futures::StreamExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -16,6 +16,7 @@ use tokio::{
     runtime::Handle,
     time::{Instant, Sleep, sleep},
 };
+use whowas_collect::connections::InHand;
 
 /// A body whose sender must go on sending.
 pub(crate) struct IdleTimeout {
@@ -49,6 +50,38 @@ impl Body for IdleTimeout {
                 Poll::Pending => Poll::Pending,
             },
         }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A body of an answer, during which its request counts as in hand.
+pub(crate) struct Held {
+    inner: AnswerBody,
+    _in_hand: InHand,
+}
+
+impl Held {
+    pub(crate) fn new(inner: AnswerBody, in_hand: InHand) -> Self {
+        Self { inner, _in_hand: in_hand }
+    }
+}
+
+impl Body for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {

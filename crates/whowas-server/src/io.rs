@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep},
@@ -20,6 +21,63 @@ use tokio::{
 const LINGER: Duration = Duration::from_secs(1);
 /// How much is read at once then.
 const LINGER_CHUNK_BYTES: usize = 16 * 1024;
+
+/// A connection of which the beginning was read to see what it is.
+pub(crate) struct Begun<T> {
+    begun: BytesMut,
+    inner: T,
+}
+
+impl<T> Begun<T> {
+    pub(crate) fn new(begun: BytesMut, inner: T) -> Self {
+        Self { begun, inner }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Begun<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.begun.is_empty() {
+            return Pin::new(&mut self.inner).poll_read(context, buffer);
+        }
+        let bytes = self.begun.len().min(buffer.remaining());
+        buffer.put_slice(&self.begun.split_to(bytes));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Begun<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
 
 /// Ends a connection on which a write makes no progress for too long.
 pub(crate) struct WriteTimeout<T> {

@@ -31,6 +31,9 @@ use whowas_store::{ErrorKind, StoreError};
 
 use crate::{app::App, body::Failure, console::Frame};
 
+/// When to come back where we do not know when the fault will be mended.
+const FAULT_RETRY_AFTER_S: u32 = 5;
+
 /// What went wrong with a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
@@ -70,6 +73,65 @@ impl Problem {
     /// Later.
     pub(crate) fn busy(detail: impl Into<String>) -> Self {
         Self { retry_after_s: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// More than is taken at once.
+    pub(crate) fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    /// Another notation than those that are understood.
+    pub(crate) fn unsupported(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+    }
+
+    /// For senders that drop what they sent at other statuses: whatever is our fault is worth another try.
+    pub(crate) fn or_retry(self) -> Self {
+        if !self.status.is_server_error() {
+            return self;
+        }
+        let retry_after_s = self.retry_after_s.or(Some(FAULT_RETRY_AFTER_S));
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, retry_after_s, ..self }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The code of gRPC for the same.
+    pub(crate) fn grpc_code(&self) -> u32 {
+        match self.status {
+            StatusCode::UNAUTHORIZED => 16,
+            StatusCode::FORBIDDEN => 7,
+            StatusCode::NOT_FOUND => 5,
+            StatusCode::REQUEST_TIMEOUT => 4,
+            StatusCode::PAYLOAD_TOO_LARGE => 8,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => 12,
+            status if status.is_server_error() => 14,
+            _ => 3,
+        }
+    }
+
+    /// An answer that has its body already, in the words of a protocol.
+    pub(crate) fn shaped(self, mut answer: Response) -> Response {
+        self.add_headers(answer.headers_mut());
+        answer.extensions_mut().insert(Shaped(self));
+        answer
+    }
+
+    /// Writes to the log what is our fault, where no status tells [`render`] of it.
+    pub(crate) fn logged(&self) {
+        self.log(&operation_id());
+    }
+
+    fn log(&self, operation_id: &str) {
+        if let Some(cause) = &self.cause {
+            tracing::error!(operation_id, status = self.status.as_u16(), cause, "request failed");
+        }
     }
 
     /// The request's body did not come as announced.
@@ -121,6 +183,10 @@ impl Problem {
     }
 }
 
+/// Marks a response whose body a receiver has written.
+#[derive(Clone)]
+struct Shaped(Problem);
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
@@ -159,9 +225,7 @@ impl From<ImportError> for Problem {
     fn from(error: ImportError) -> Self {
         match error {
             ImportError::Store(error) => error.into(),
-            ImportError::Read { error: ReadError::TooLarge(_), .. } => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
-            }
+            ImportError::Read { error: ReadError::TooLarge(_), .. } => Self::too_large(error.to_string()),
             other => Self::from_kind(other.kind(), &other.to_string()),
         }
     }
@@ -192,6 +256,10 @@ pub(crate) async fn render(State(app): State<Arc<App>>, request: Request, next: 
     if response.status().as_u16() < 400 {
         return response;
     }
+    if let Some(Shaped(problem)) = response.extensions().get() {
+        problem.log(&operation_id());
+        return response;
+    }
     let problem = match response.extensions().get::<Problem>() {
         Some(problem) => problem.clone(),
         // From axum itself: no route, another method.
@@ -201,9 +269,7 @@ pub(crate) async fn render(State(app): State<Arc<App>>, request: Request, next: 
         return Redirect::to("/sign-in").into_response();
     }
     let operation_id = operation_id();
-    if let Some(cause) = &problem.cause {
-        tracing::error!(operation_id, status = problem.status.as_u16(), cause, "request failed");
-    }
+    problem.log(&operation_id);
     let mut answer = if is_page { problem.page(&operation_id) } else { problem.json(&operation_id) };
     *answer.status_mut() = problem.status;
     if let Some(allow) = response.headers().get(hyper::header::ALLOW) {
@@ -260,9 +326,23 @@ fn standard_detail(status: StatusCode) -> &'static str {
     }
 }
 
-/// Whether a person looks at the answer, rather than a program.
+/// What programs ask for; a person looks at the rest.
+const FOR_PROGRAMS: [&str; 11] = [
+    "/api/",
+    "/trails/",
+    "/health",
+    "/metrics",
+    "/assets/",
+    "/v1/",
+    "/v2/",
+    "/v2.1/",
+    "/appinsights/",
+    "/cloudevents",
+    "/opentelemetry.",
+];
+
 fn is_page(path: &str) -> bool {
-    !["/api/", "/trails/", "/health", "/metrics", "/assets/"].iter().any(|prefix| path.starts_with(prefix))
+    !FOR_PROGRAMS.iter().any(|prefix| path.starts_with(prefix))
 }
 
 /// A name for one request, by which a user can quote an error and an operator find it in the log.

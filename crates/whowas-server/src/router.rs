@@ -9,7 +9,7 @@ use axum::{
     routing::{delete, get, post},
 };
 
-use crate::{api, app::App, assets, auth, console, headers, problem};
+use crate::{api, app::App, assets, auth, console, headers, problem, receive};
 
 /// Bodies that are read whole: forms and small JSON. Records and files are streamed and have no limit here.
 const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -18,6 +18,7 @@ const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(api_routes())
+        .merge(receiver_routes())
         .merge(console_routes())
         .layer(DefaultBodyLimit::max(SMALL_BODY_BYTES_MAX))
         .layer(from_fn_with_state(app.clone(), auth::refuse_cross_site))
@@ -50,6 +51,18 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/trails/{project}/{environment}/tile/entries/{*bundle}", get(api::log::entries))
         .route("/health", get(api::health))
         .route("/metrics", get(api::metrics))
+}
+
+/// What the protocols of others ask for. They bound their bodies themselves.
+fn receiver_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/logs", post(receive::otlp::logs))
+        .route("/opentelemetry.proto.collector.logs.v1.LogsService/Export", post(receive::grpc::export))
+        .route("/v2/track", post(receive::track::track))
+        .route("/v2.1/track", post(receive::track::track))
+        .route("/appinsights/{token}/v2/track", post(receive::track::track_by_path))
+        .route("/appinsights/{token}/v2.1/track", post(receive::track::track_by_path))
+        .route("/cloudevents", post(receive::cloudevents::receive))
 }
 
 fn console_routes() -> Router<Arc<App>> {

@@ -4,33 +4,29 @@
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::Request};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use axum::Router;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
-use tower::Service;
+use whowas_collect::{connections::Connections, intake::Intakes};
 use whowas_query::QueryError;
 use whowas_store::{Store, StoreError, control::SessionKind};
 
 use crate::{
     TlsFiles,
     app::App,
-    auth::{LINK_MINUTES, Peer},
-    body::IdleTimeout,
-    io::WriteTimeout,
+    auth::LINK_MINUTES,
+    connection::Connection,
     router::router,
     secret,
     witnessing::{WitnessAddress, Witnessing},
 };
 
-/// The largest head of a request. Filters have 4 KiB and page tokens little; cookies are ours alone.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// How long to wait for room before another idle connection is asked to go.
+const ROOM_PAUSE: Duration = Duration::from_millis(20);
 /// How long to wait when no connection can be accepted (out of file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -48,7 +44,8 @@ pub struct Options {
 /// Bounds on what clients may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once; more wait to be accepted. At 64 KiB of head each, at most 64 MB.
+    /// Connections at once; for more, the longest idle is closed, or else they wait to be accepted. At 64 KiB
+    /// of head each, at most 64 MB.
     pub connections_max: usize,
     /// From the beginning of a connection, or of the wait for its next request, to the end of its head.
     pub header_timeout: Duration,
@@ -113,9 +110,14 @@ impl Server {
         for name in store.environments().await? {
             store.trail(&name).await?;
         }
-        let app = Arc::new(App::new(store, door.is_tls())?);
+        let app = Arc::new(App::new(store, door.is_tls(), Arc::default())?);
         let router = router(app.clone());
         Ok(Self { door, app, router, witnessing: None })
+    }
+
+    /// The counters that `/metrics` shows, for receivers beside this server.
+    pub fn intakes(&self) -> Arc<Intakes> {
+        self.app.intakes.clone()
     }
 
     /// Has checkpoints cosigned by these witnesses while the server runs. Asks each once about every trail
@@ -204,27 +206,21 @@ impl Door {
     pub(crate) async fn run(self, router: Router, connected: impl Fn(), shutdown: impl Future<Output = ()>) {
         let Self { listener, tls, limits, .. } = self;
         let room = Arc::new(Semaphore::new(limits.connections_max));
+        let connections = Arc::new(Connections::default());
         let (stop, stopped) = watch::channel(false);
         let mut shutdown = pin!(shutdown);
         loop {
             let accepted = tokio::select! {
                 () = &mut shutdown => break,
-                accepted = accept(&listener, &room) => accepted,
+                accepted = accept(&listener, &room, &connections) => accepted,
             };
             let Some((stream, peer, permit)) = accepted else { continue };
             connected();
+            let open = connections.open();
             let (tls, router, stopped) = (tls.clone(), router.clone(), stopped.clone());
             tokio::spawn(async move {
                 let _permit = permit;
-                let connection = Connection { peer, router, limits, stopped };
-                match tls {
-                    None => connection.serve(stream).await,
-                    Some(tls) => {
-                        if let Ok(Ok(stream)) = timeout(limits.tls_timeout, tls.accept(stream)).await {
-                            connection.serve(stream).await;
-                        }
-                    }
-                }
+                Connection { peer, router, limits, stopped, open: Arc::new(open) }.run(stream, tls).await;
             });
         }
         drop(listener);
@@ -234,56 +230,32 @@ impl Door {
     }
 }
 
-/// The next connection, once there is room for it.
+/// The next connection, once there is room for it. If there is none, the longest idle connection makes it.
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
+    connections: &Connections,
 ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = room.clone().acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, peer)) => {
-            // Answers are written whole; waiting for more to send would only delay them.
-            let _ = stream.set_nodelay(true);
-            Some((stream, peer, permit))
-        }
+    let accepted = listener.accept().await;
+    let (stream, peer) = match accepted {
+        Ok(accepted) => accepted,
         Err(error) => {
             tracing::warn!(%error, "cannot accept a connection");
+            // Out of file descriptors, mostly: an idle connection has one.
+            connections.evict();
             sleep(ACCEPT_PAUSE).await;
-            None
+            return None;
         }
-    }
-}
-
-struct Connection {
-    peer: SocketAddr,
-    router: Router,
-    limits: Limits,
-    stopped: watch::Receiver<bool>,
-}
-
-impl Connection {
-    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let Self { peer, router, limits, mut stopped } = self;
-        let service = service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(|body| Body::new(IdleTimeout::new(body, limits.body_idle_timeout)));
-            request.extensions_mut().insert(Peer(peer.ip()));
-            router.clone().call(request)
-        });
-        let io = TokioIo::new(WriteTimeout::new(stream, limits.write_timeout));
-        let mut connection = pin!(
-            http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(limits.header_timeout)
-                .max_buf_size(HEAD_BYTES_MAX)
-                .serve_connection(io, service)
-        );
-        // How a connection ends is the client's affair: it is not logged.
-        tokio::select! {
-            _ = connection.as_mut() => {}
-            _ = stopped.changed() => {
-                connection.as_mut().graceful_shutdown();
-                let _ = connection.await;
-            }
+    };
+    // Answers are written whole; waiting for more to send would only delay them.
+    let _ = stream.set_nodelay(true);
+    loop {
+        if room.available_permits() == 0 {
+            connections.evict();
+        }
+        // One that is idle now may be busy when it is told to go, and the other way round.
+        if let Ok(permit) = timeout(ROOM_PAUSE, room.clone().acquire_owned()).await {
+            return Some((stream, peer, permit.ok()?));
         }
     }
 }

@@ -17,6 +17,8 @@ mod evidence;
 mod imports;
 #[path = "it/openapi.rs"]
 mod openapi;
+#[path = "it/receivers.rs"]
+mod receivers;
 #[path = "it/records.rs"]
 mod records;
 #[path = "it/tls.rs"]

@@ -16,6 +16,7 @@ mod search;
 mod serve;
 mod sessions;
 mod sql;
+mod syslog;
 mod token;
 mod trust;
 mod users;

@@ -43,6 +43,43 @@ pub(crate) struct Settings {
     /// Sources that are read while the server runs.
     #[serde(default)]
     pub(crate) source: Vec<SourceSetting>,
+    /// Addresses at which syslog is listened for while the server runs.
+    #[serde(default)]
+    pub(crate) syslog: Vec<SyslogSetting>,
+}
+
+/// One `[[syslog]]`.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SyslogSetting {
+    /// `udp`, `tcp` or `tls`.
+    pub(crate) transport: TransportWord,
+    /// Address and port, such as `0.0.0.0:6514`.
+    pub(crate) listen: String,
+    /// PROJECT/ENVIRONMENT; created if there is none.
+    pub(crate) environment: String,
+    /// Name of the source; by default that of each message's format.
+    pub(crate) source: Option<String>,
+    /// The zone of times that are written without one, such as `Europe/Zurich`; by default UTC.
+    pub(crate) source_timezone: Option<String>,
+    /// Who may send: addresses and prefixes, such as `10.0.0.0/8`.
+    #[serde(default)]
+    pub(crate) allow: Vec<String>,
+    /// For `tls`: certificate chain and private key, PEM; by default those of the server.
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of `tls_cert`.
+    pub(crate) tls_key: Option<PathBuf>,
+    /// For `tls`: senders must show a certificate of this authority (PEM).
+    pub(crate) tls_client_ca: Option<PathBuf>,
+}
+
+/// How syslog comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TransportWord {
+    Udp,
+    Tcp,
+    Tls,
 }
 
 /// One `[[witness]]`.

@@ -26,5 +26,7 @@ mod logs;
 mod offline;
 #[path = "it/script.rs"]
 mod script;
+#[path = "it/senders.rs"]
+mod senders;
 #[path = "it/sessions.rs"]
 mod sessions;

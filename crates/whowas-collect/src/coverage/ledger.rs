@@ -214,7 +214,7 @@ impl Ledger {
             if matches!(pass.kind, PassKind::Fast | PassKind::Cursor) {
                 summary.read_to = summary.read_to.max(pass.to);
             }
-        } else {
+        } else if pass.failure.is_some() {
             summary.failing_since = summary.failing_since.or(Some(pass.at));
             summary.failure.clone_from(&pass.failure);
         }

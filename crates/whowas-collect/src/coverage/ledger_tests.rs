@@ -151,6 +151,15 @@ fn cursors_cover_hours_and_failures_cover_nothing() {
 }
 
 #[test]
+fn datagrams_that_were_lost_are_lost_at_once() {
+    let body = r#"{"complete":false,"dropped":7,"first_occurred_at":"2026-11-01T00:00:00Z","last_occurred_at":"2026-11-01T00:01:00Z","receiver":"udp","source":"syslog"}"#;
+    let pass = Pass::from_body(body, Time::parse_rfc3339("2026-11-01T00:01:00Z").unwrap()).unwrap();
+    let ledger = after(std::slice::from_ref(&pass));
+    assert_eq!((pass.stream.as_str(), ledger.windows[0].state(pass.at)), ("received", State::Lost));
+    assert_eq!(ledger.summary.unwrap().failing_since, None);
+}
+
+#[test]
 fn the_trail_alone_gives_the_same_ledger() {
     let passes = [
         pass(PassKind::Fast, (0, 1), 1, &["a"]),

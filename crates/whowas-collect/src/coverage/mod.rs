@@ -24,7 +24,7 @@ pub use ledger::{Closing, Ledger, Reading, State, Window};
 pub use pass::{Pass, PassKind, Terms};
 pub use rebuild::rebuild;
 pub use record::FILES;
-pub(crate) use record::{append, record_pass};
+pub(crate) use record::{append, note_pass, record_pass};
 pub use rhythm::{Silence, is_emptiness_suspicious};
 
 /// Milliseconds of a minute, an hour and a day.

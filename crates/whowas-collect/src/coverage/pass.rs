@@ -181,6 +181,8 @@ impl Pass {
         // Records of imports from before there was a ledger say only what they read.
         let (first, last) = (time("first_occurred_at"), time("last_occurred_at"));
         let kind = text("pass").map_or(Some(PassKind::File), PassKind::from_word)?;
+        let other = if body.contains_key("dropped") { "received" } else { "files" };
+        let stream = text("stream").unwrap_or(other);
         let from = time("from").or(first)?;
         let to = time("to").or(last.map(|last| last.saturating_add_ms(1)))?;
         Some(Self {
@@ -189,7 +191,8 @@ impl Pass {
             failure: text("failure").map(str::to_owned),
             is_suspicious: is("suspicious"),
             terms: Terms {
-                retention_ms: ms("retention_s"),
+                // Datagrams that were lost are lost at once: nobody sends them again.
+                retention_ms: ms("retention_s").or(body.contains_key("dropped").then_some(0)),
                 late_ms: ms("late_s").unwrap_or_default(),
                 settle_ms: ms("settle_s").unwrap_or_default(),
             },
@@ -205,7 +208,7 @@ impl Pass {
             requests: count("requests"),
             throttled: count("throttled"),
             skew_s: body.get("skew_s").and_then(Value::as_i64),
-            ..Self::new(text("source")?, text("stream").unwrap_or("files"), kind, (from, to), at)
+            ..Self::new(text("source")?, stream, kind, (from, to), at)
         })
     }
 }

@@ -1,6 +1,6 @@
 //! A pass as a record of the trail, and in the ledger, in one commit.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use whowas_event::{Event, Kind, NativeId, Status};
 use whowas_store::{Receipt, StoreError, Trail, control::Control};
@@ -26,6 +26,28 @@ pub(crate) async fn record_pass(
         None => Ledger::default(),
     };
     append(trail, &mut ledger, pass, unmapped, None).await
+}
+
+/// The same for a record that its caller has made: datagrams that were lost.
+pub(crate) async fn note_pass(
+    trail: &Trail,
+    control: &dyn Control,
+    event: Event,
+    body: Value,
+) -> Result<Receipt, StoreError> {
+    let (text, at) = (body.to_string(), event.occurred_at);
+    let Some(pass) = Pass::from_body(&text, at) else {
+        return note_with(trail, event, (body, json!({})), at, None).await;
+    };
+    let _held = trail.ledger().lock().await;
+    let key = (pass.source.as_str(), pass.stream.as_str());
+    let mut ledger = match load(control, trail.name(), Some(key), (pass.from, pass.to)).await?.pop() {
+        Some(stream) => stream.ledger,
+        None => Ledger::default(),
+    };
+    let changed = ledger.apply(&pass);
+    let progress = stored(key, &ledger, changed, None);
+    note_with(trail, event, (body, json!({})), at, Some(progress)).await
 }
 
 /// The same for a caller that has the ledger and is the only one to change it.

@@ -50,6 +50,7 @@ impl Default for SessionRules {
     /// | `auth-log`, `journal` | process ids, reused | 60 s: a slow directory server stands between the two lines | told |
     /// | `dynamics-user-log` | unique | – | told; 15 minutes after the last sign of life, which the system writes every 15 minutes, a session that is not closed is over |
     /// | `entra-*` | unique | – | never told |
+    /// | `appinsights` | unique | – | hardly ever told; 30 minutes after the last sign of life, as its SDKs count |
     /// | any other | unique | – | told |
     fn default() -> Self {
         let rules = FormatRules::default();
@@ -64,6 +65,7 @@ impl Default for SessionRules {
             ("entra-graph", silent),
             ("entra-monitor", silent),
             ("entra-csv", silent),
+            ("appinsights", FormatRules { timeout_ms: Some(30 * 60 * 1000), ..silent }),
         ];
         Self { default: rules, formats: formats.map(|(name, rules)| (name.to_owned(), rules)).into() }
     }

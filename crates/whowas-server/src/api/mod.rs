@@ -22,6 +22,7 @@ use axum::{
 };
 use hyper::{StatusCode, header::CONTENT_TYPE};
 use serde_json::json;
+use whowas_collect::intake::{Intake, IntakeName, Outcome};
 
 use whowas_collect::coverage::State as Coverage;
 
@@ -102,5 +103,28 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Pro
         .map(|(hundreds, count)| (format!("{{status=\"{hundreds}xx\"}}"), count))
         .collect();
     metric("responses_total", "counter", "Responses by status.", &responses);
+    metric(
+        "receiver_records_total",
+        "counter",
+        "Records that receivers got since the start, by what became of them.",
+        &received(&app.intakes.all()),
+    );
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], out).into_response())
+}
+
+/// The counters of receivers, with labels.
+fn received(intakes: &[(IntakeName, Arc<Intake>)]) -> Vec<(String, u64)> {
+    // In the text format a value has these three escaped.
+    let escaped = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let all = intakes.iter().flat_map(|(name, intake)| {
+        Outcome::ALL.into_iter().map(move |outcome| {
+            let IntakeName { receiver, environment, source } = name;
+            let (source, word) = (escaped(source), outcome.as_str());
+            let labels = format!(
+                "{{receiver=\"{receiver}\",environment=\"{environment}\",source=\"{source}\",outcome=\"{word}\"}}"
+            );
+            (labels, intake.count(outcome))
+        })
+    });
+    all.collect()
 }

@@ -94,14 +94,78 @@ async fn answers_that_nobody_reads_are_given_up() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_cap_wait_and_are_served() {
-    let world = World::with_limits(Limits { connections_max: 2, ..short() }).await;
-    let idle =
-        [TcpStream::connect(world.address).await.unwrap(), TcpStream::connect(world.address).await.unwrap()];
+async fn idle_connections_make_room() {
+    // Idle ones are not cut by time in this test.
+    let world = World::with_limits(Limits { connections_max: 8, ..Limits::default() }).await;
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle.push(TcpStream::connect(world.address).await.unwrap());
+    }
+    let health = timeout(PATIENCE, world.get("/health").send()).await.expect("it is served among them");
+    assert_eq!(health.status, 200);
+    // The newest idle ones are still there, the oldest were closed without a word.
+    assert_eq!(read_to_end(&mut idle[0]).await, b"");
+    let mut newest = idle.pop().unwrap();
+    newest.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    assert_eq!(Response::parse(&read_to_end(&mut newest).await).unwrap().status, 200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn slow_clients_and_idle_ones_do_not_stop_it() {
+    let world = World::with_limits(Limits { connections_max: 160, ..Limits::default() }).await;
+    let token = world.token(Scope::Ingest, Some("contoso/production")).await;
+    let mut held = Vec::new();
+    for n in 0..400 {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        if n < 100 {
+            // A body of which a byte comes now and then.
+            let head = format!(
+                "POST /v1/logs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+        }
+        held.push(stream);
+    }
     let begun = Instant::now();
-    assert_eq!(timeout(PATIENCE, world.get("/health").send()).await.unwrap().status, 200);
-    assert!(begun.elapsed() >= Duration::from_millis(100), "it waited for an idle one to be cut");
-    drop(idle);
+    for _ in 0..20 {
+        let body = "{\"resourceLogs\":[]}";
+        let answer =
+            world.post("/v1/logs").bearer(&token).header("Content-Type", "application/json").body(body);
+        assert_eq!(timeout(PATIENCE, answer.send()).await.unwrap().status, 200);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    for slow in held.iter_mut().take(100) {
+        slow.write_all(b" ").await.unwrap();
+    }
+    drop(held);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn requests_in_hand_keep_their_connections() {
+    let world = World::with_limits(Limits { connections_max: 2, ..Limits::default() }).await;
+    let token = world.token(Scope::Ingest, None).await;
+    let mut busy = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        let record = logins(1);
+        let head = format!(
+            "POST {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n",
+            api("records"),
+            record.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        busy.push((stream, record));
+    }
+    let third = tokio::spawn(world.get("/health").send());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!third.is_finished(), "there is no room, and nobody is idle");
+    for (mut stream, record) in busy {
+        stream.write_all(record.as_bytes()).await.unwrap();
+        assert_eq!(Response::parse(&read_to_end(&mut stream).await).unwrap().status, 200);
+    }
+    assert_eq!(timeout(PATIENCE, third).await.unwrap().unwrap().status, 200);
     world.end().await;
 }
 

@@ -50,7 +50,7 @@ pub(crate) struct World {
     link: String,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -71,7 +71,12 @@ impl World {
         let running = tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
-        Self { store, address, clock, link, stop: Some(stop), running, _folder: folder }
+        Self { store, address, clock, link, stop: Some(stop), running, folder }
+    }
+
+    /// Where the data lies.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// Lets time pass for everything that asks the clock.

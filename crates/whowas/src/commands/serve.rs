@@ -1,4 +1,4 @@
-//! `whowas serve`: console and API; with `--demo`, something to look at.
+//! `whowas serve`: console, API and receivers; with `--demo`, something to look at.
 
 use std::{
     io::{BufWriter, Seek, Write},
@@ -13,6 +13,7 @@ use whowas_event::{EnvironmentName, Time, admit::RawData};
 use whowas_server::{Limits, Options, ServeError, Server, TlsFiles, WitnessAddress};
 use whowas_store::{Store, Trail};
 
+use super::syslog::Syslog;
 use crate::{
     cli::{Global, Serve},
     config::{self, Settings, WitnessSetting},
@@ -34,20 +35,30 @@ pub(crate) async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
     if args.demo {
         create_demo(global, &store).await?;
     }
+    let syslog = Syslog::bind(Settings::load(global)?.syslog, options.tls.as_ref()).await?;
     let server = Server::bind(store.clone(), options).await.map_err(failure)?;
     let server = server.with_witnesses(witnesses).await.map_err(failure)?;
     let (url, link) = (server.url(), server.sign_in_link().await?);
     if global.json {
-        output::json_line(&json!({"console": url, "sign_in": link}))?;
+        let listening: Vec<_> = syslog
+            .addresses()
+            .map(|(transport, address)| json!({"transport": transport, "address": address.to_string()}))
+            .collect();
+        output::json_line(&json!({"console": url, "sign_in": link, "syslog": listening}))?;
     } else {
         output::line(format_args!("console: {url}"))?;
         output::line(format_args!("sign in once, within 15 minutes: {link}"))?;
+        for (transport, address) in syslog.addresses() {
+            output::line(format_args!("syslog over {transport}: {address}"))?;
+        }
     }
     std::io::stdout().flush()?;
     let collectors = sources::start(&store, sources)?;
-    server.run(until_stopped()).await;
+    let intakes = server.intakes();
+    let served = syslog.beside(&store, intakes, server.run(until_stopped())).await;
     // What is committed says where they go on.
     drop(collectors);
+    served?;
     store.close().await?;
     Ok(DONE)
 }

@@ -46,7 +46,7 @@ async function audit(path, colorScheme, storageState) {
   const apart = await browser.newContext({ bypassCSP: true, colorScheme, storageState, reducedMotion: "reduce", viewport: { width: 1280, height: 800 } });
   const audited = await apart.newPage();
   await audited.goto(origin + path);
-  if (path.startsWith(LOGS)) await audited.locator("#histogram").waitFor();
+  if (path.startsWith(`${LOGS}?`)) await audited.locator("#histogram").waitFor();
   await audited.evaluate(axe);
   const found = await audited.evaluate(() => globalThis.axe.run());
   await audited.screenshot({ path: join(screenshots, `${colorScheme}-${path.split("?")[0].replaceAll("/", "_")}.png`) });

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     path::Path,
     time::{Duration, Instant},
 };
@@ -51,6 +51,12 @@ fn a_server_logs_nothing_of_people_and_tokens() {
     world.file("first.ndjson", record(0));
     world.run(&format!("import --environment {P_E} first.ndjson")).exits(0);
     let token = text(&world.json("token create --scope admin")[0], "token");
+    let ingest = text(&world.json(&format!("token create --scope ingest --environment {P_E}"))[0], "token");
+    let syslog = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    world.file(
+        "whowas.toml",
+        format!("[[syslog]]\ntransport = \"tcp\"\nlisten = \"{syslog}\"\nenvironment = \"{P_E}\"\nsource = \"unix\"\n"),
+    );
     let log_path = world.path("server.log");
     let log_file = fs::File::create(&log_path).unwrap();
     let serving = world.serve_by(|command| command.env("RUST_LOG", "trace").stderr(log_file));
@@ -86,6 +92,7 @@ fn a_server_logs_nothing_of_people_and_tokens() {
         "GET /p/{P_E}/monitoring/raw-logs?end=2026-11-12&filter=user:{USER} HTTP/1.1\r\nCookie: {cookie}"
     );
     assert!(expect(&console, "", "200").contains(NAME));
+    receive(&address, &syslog, &ingest);
     // The disk fails: that is logged, with the cause, and so is whatever is refused because of it.
     let staging = world.path("data/trails").join(P_E).join("staging");
     fs::rename(&staging, staging.with_extension("gone")).unwrap();
@@ -95,8 +102,60 @@ fn a_server_logs_nothing_of_people_and_tokens() {
     let session = cookie.split_once('=').unwrap().1;
     let log = read_when(&log_path, "read from a trail that accepts no access records");
     serving.kill();
-    let secrets = [USER, "Zofia", "Kowalska", UID, IP, AGENT, &token, &code, session, "127.0.0.1", "code="];
+    let secrets =
+        [USER, "Zofia", "Kowalska", UID, IP, AGENT, &token, &ingest, &code, session, "127.0.0.1", "code="];
     assert_discreet(&log, &secrets, &["the trail has stopped accepting records", "request failed"]);
+}
+
+/// A person's sign-ins over every receiver: understood, not understood, and refused.
+fn receive(address: &str, syslog: &str, ingest: &str) {
+    let send = |path: &str, more: &str, body: &str, status: &str| {
+        let head = format!("POST {path} HTTP/1.1\r\nUser-Agent: {AGENT}{more}");
+        let answer = ask(address, &head, body);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}\n{answer}");
+    };
+    let bearer = format!("\r\nAuthorization: Bearer {ingest}\r\nContent-Type: application/json");
+    let text =
+        |name: &str, value: &str| format!("{{\"key\":\"{name}\",\"value\":{{\"stringValue\":\"{value}\"}}}}");
+    let logs = format!(
+        "{{\"resourceLogs\":[{{\"scopeLogs\":[{{\"logRecords\":[{{\"timeUnixNano\":\"1764000000000000000\",\"eventName\":\"login\",\"attributes\":[{},{}]}},{{\"eventName\":\"login\",\"attributes\":[{}]}}]}}]}}]}}",
+        text("user.name", USER),
+        text("client.address", IP),
+        text("user.name", USER),
+    );
+    send("/v1/logs", &bearer, &logs, "200");
+    send("/v1/logs", &bearer, &format!("{{{USER}"), "400");
+    let envelope = |key: &str| {
+        format!(
+            "{{\"iKey\":\"{key}\",\"time\":\"2026-11-10T09:00:00Z\",\"tags\":{{\"ai.session.id\":\"s\",\"ai.user.id\":\"{USER}\",\"ai.location.ip\":\"{IP}\"}},\"data\":{{\"baseType\":\"PageViewData\",\"baseData\":{{}}}}}}"
+        )
+    };
+    send("/v2/track", "", &envelope(ingest), "200");
+    send(&format!("/appinsights/{ingest}/v2.1/track"), "", &envelope("x"), "200");
+    send(&format!("/appinsights/{ingest}/v2.1/track"), "", &format!("{{\"{USER}\":"), "400");
+    send(&format!("/appinsights/{USER}/v2.1/track"), "", &envelope("x"), "401");
+    let event = format!(
+        "{{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"login\",\"data\":{{\"user_name\":\"{USER}\",\"src_ip\":\"{IP}\"}}}}"
+    );
+    send("/cloudevents", &bearer.replace("/json", "/cloudevents+json"), &event, "200");
+    let mut stream = TcpStream::connect(syslog).unwrap();
+    let line = format!(
+        "<38>Nov 10 09:00:00 web-1 sshd[7]: Accepted publickey for {USER} from {IP} port 22 ssh2\n{USER} {IP}\n"
+    );
+    stream.write_all(line.as_bytes()).unwrap();
+    drop(stream);
+    let metrics = || ask(address, "GET /metrics HTTP/1.1", "");
+    let begun = Instant::now();
+    while !metrics().contains("source=\"unix\",outcome=\"rejected\"} 1") {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{}", metrics());
+    }
+    let metrics = metrics();
+    assert!(metrics.contains("source=\"unix\",outcome=\"recorded\"} 1"), "{metrics}");
+    assert_discreet(
+        &metrics,
+        &[USER, IP, ingest],
+        &["receiver=\"otlp\"", "receiver=\"appinsights\"", "receiver=\"cloudevents\""],
+    );
 }
 
 /// The log, once it has this text: the server writes it beside its answers.

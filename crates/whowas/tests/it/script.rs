@@ -118,6 +118,13 @@ impl World {
         self.serve_by(|command| command.stderr(Stdio::inherit()))
     }
 
+    /// The same at an address that is known, such as that of one that was killed.
+    pub(crate) fn serve_at(&self, address: &str) -> Serving {
+        let labels = ["console: http://", "sign in once, within 15 minutes: "];
+        let mut command = self.command(&format!("serve --listen {address}"));
+        Self::start(command.stderr(Stdio::inherit()), labels)
+    }
+
     /// The same, started in another way.
     pub(crate) fn serve_by(&self, start: impl FnOnce(&mut Command) -> &mut Command) -> Serving {
         let labels = ["console: http://", "sign in once, within 15 minutes: "];
