@@ -177,6 +177,10 @@ def main():
         server = Server(args.bin, data)
         connection = http.client.HTTPConnection(server.address)
         end = f"{last_day}T23:59:59.999Z"
+        start = time.perf_counter()
+        server.ask("/sessions?limit=1", connection)
+        rows.append(("sessions of all records made after the import, by the server", f"{time.perf_counter() - start:.1f} s, "
+                     f"{folder_bytes(data, f'trails/{ENV}/sessions') / count:.1f} B/record"))
         from_all = "from=2000-01-01T00:00:00Z&to=2100-01-01T00:00:00Z&limit=200&query=all-events"
         paths = {
             "User login events, first page": f"/logins?query=user-login-events&to={end}&limit=100",
@@ -184,6 +188,15 @@ def main():
             "one busy user's history": f"/logins?{from_all}&filter=user:{busy}",
             "first page of a week half a year earlier": f"/logins?query=user-login-events&to={shift_days(last_day, -180)}T23:59:59.999Z&limit=100",
             "one address, 90 days": f"/logins?query=all-events&from={shift_days(last_day, -89)}T00:00:00Z&to={end}&limit=200&filter=ip:{address}",
+            "sessions of a week, newest 100 and total": f"/sessions?from={shift_days(last_day, -13)}T00:00:00Z&to={shift_days(last_day, -6)}T00:00:00Z&limit=100",
+            "who was signed in, 5 days ago": f"/presence?at={shift_days(last_day, -5)}T10:00:00Z&limit=100",
+            "who was signed in, 5 months ago": f"/presence?at={shift_days(last_day, -150)}T10:00:00Z&limit=100",
+            "who was signed in, everybody of one service": f"/presence?at={shift_days(last_day, -5)}T10:00:00Z&limit=1000&filter=app:a*",
+            "how many at once, 7 days by hour": f"/at-once?from={shift_days(last_day, -6)}T00:00:00Z&to={end}&points=168",
+            "histogram by hour, 7 days": f"/histogram?from={shift_days(last_day, -6)}T00:00:00Z&to={end}&buckets=168",
+            "facets, 7 days": f"/facets?from={shift_days(last_day, -6)}T00:00:00Z&to={end}",
+            "users without a sign-in for 90 days": "/dormant?days=90",
+            "sessions of one busy user, newest 200": f"/sessions?from=2000-01-01T00:00:00Z&to=2100-01-01T00:00:00Z&limit=200&filter=user:{busy}",
             "a word in any text, 30 days": f"/logins?query=all-events&from={shift_days(last_day, -29)}T00:00:00Z&to={end}&limit=100&filter={WORD}",
         }
         ours = {name: timed(lambda path=path: server.ask(path, connection), args.runs) for name, path in paths.items()}

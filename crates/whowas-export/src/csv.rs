@@ -1,95 +1,47 @@
 //! CSV after RFC 4180, inert in spreadsheets.
 
-use whowas_query::{LoginRow, NameSource};
+use whowas_query::LoginRow;
 
-/// The columns of an export, in order: the grid's first, then what identifies the record.
-pub const CSV_COLUMNS: [&str; 27] = [
-    "user_id",
-    "user_name",
-    "full_name",
-    "email_addr",
-    "start",
-    "end",
-    "status",
-    "ip",
-    "client",
-    "service",
-    "activity",
-    "status_code",
-    "status_detail",
-    "country",
-    "city",
-    "device",
-    "user_agent",
-    "session_id",
-    "is_mfa",
-    "auth_protocol",
-    "logon_type",
-    "source",
-    "native_id",
-    "revision",
-    "name_source",
-    "recorded_at",
-    "position",
-];
+use crate::cells::{Cell, EXPORT_COLUMNS, cells};
 
 /// The header row.
 pub fn csv_header() -> Vec<u8> {
-    let mut out = CSV_COLUMNS.join(",").into_bytes();
+    let mut out = EXPORT_COLUMNS.join(",").into_bytes();
     out.extend_from_slice(b"\r\n");
     out
 }
 
-/// Appends a row and its line end.
+/// Appends a row and its line end. A value that a spreadsheet would compute is guarded.
 pub fn csv_row(row: &LoginRow, out: &mut Vec<u8>) {
-    let start = out.len();
-    let mut field = |text: &str| write_field(out, text);
-    for text in [&row.user_uid, &row.user_name, &row.user_full_name, &row.user_email_addr] {
-        field(text.as_deref().unwrap_or_default());
+    write_row(row, true, out);
+}
+
+/// Appends a row as it is: for programs, not for spreadsheets.
+pub(crate) fn csv_raw_row(row: &LoginRow, out: &mut Vec<u8>) {
+    write_row(row, false, out);
+}
+
+fn write_row(row: &LoginRow, is_inert: bool, out: &mut Vec<u8>) {
+    for cell in cells(row) {
+        match cell {
+            Cell::Text(text) => write_field(out, text, is_inert),
+            Cell::Time(time) => {
+                write_field(out, &time.map(|time| time.to_string()).unwrap_or_default(), is_inert)
+            }
+            Cell::Flag(flag) => {
+                write_field(out, flag.map_or("", |is_so| if is_so { "true" } else { "false" }), is_inert);
+            }
+            Cell::Number(number) => write_field(out, &number.to_string(), is_inert),
+        }
     }
-    for time in [row.start, row.end] {
-        field(&time.map(|time| time.to_string()).unwrap_or_default());
-    }
-    field(&row.status);
-    for text in [&row.src_ip, &row.client, &row.service_name] {
-        field(text.as_deref().unwrap_or_default());
-    }
-    field(&row.activity);
-    let texts = [
-        &row.status_code,
-        &row.status_detail,
-        &row.src_country,
-        &row.src_city,
-        &row.device_name,
-        &row.user_agent,
-        &row.session_uid,
-    ];
-    for text in texts {
-        field(text.as_deref().unwrap_or_default());
-    }
-    field(row.is_mfa.map_or("", |is_mfa| if is_mfa { "true" } else { "false" }));
-    for text in [&row.auth_protocol, &row.logon_type] {
-        field(text.as_deref().unwrap_or_default());
-    }
-    field(&row.source);
-    field(&row.native_id);
-    field(&row.revision.to_string());
-    field(match row.name_source {
-        Some(NameSource::Record) => "record",
-        Some(NameSource::Directory) => "directory",
-        None => "",
-    });
-    field(&row.recorded_at.to_string());
-    field(&row.position.to_string());
-    debug_assert!(out.len() > start);
     // The last field's comma becomes the line end.
     out.pop();
     out.extend_from_slice(b"\r\n");
 }
 
 /// One field and its comma. Quoted only where RFC 4180 needs it; guarded where a spreadsheet would compute.
-fn write_field(out: &mut Vec<u8>, text: &str) {
-    let is_guarded = is_formula(text);
+fn write_field(out: &mut Vec<u8>, text: &str, is_inert: bool) {
+    let is_guarded = is_inert && is_formula(text);
     let is_quoted = is_guarded || text.bytes().any(|b| matches!(b, b'"' | b',' | b'\r' | b'\n'));
     if is_quoted {
         out.push(b'"');
@@ -141,7 +93,7 @@ mod tests {
 
     fn written(text: &str) -> String {
         let mut out = Vec::new();
-        write_field(&mut out, text);
+        write_field(&mut out, text, true);
         String::from_utf8(out).unwrap()
     }
 

@@ -1,17 +1,24 @@
-//! Files out: rows as CSV and as JSON Lines, and evidence that can be checked without us.
+//! Files out: rows as CSV, XLSX, JSON Lines, Parquet and OCSF, and evidence that can be checked without us.
 //!
-//! Rows are pure functions to bytes, so that a file of any length is written in constant memory by
-//! whoever has the rows. JSON Lines is lossless. CSV follows RFC 4180, and a value that a spreadsheet
-//! would take for a formula gets an apostrophe in front (OWASP ASVS 1.2.10).
+//! Rows are turned into bytes a batch at a time ([`Encoder`]), so that a file of any length is written in
+//! constant memory by whoever has the rows. JSON Lines is lossless. CSV follows RFC 4180, and a value that a
+//! spreadsheet would take for a formula gets an apostrophe in front (OWASP ASVS 1.2.10), but in `csv-raw`.
 
+mod cells;
 mod csv;
+mod encoder;
 pub mod evidence;
 mod jsonl;
+mod ocsf;
+mod table;
+mod xlsx;
 
-pub use csv::{CSV_COLUMNS, csv_header, csv_row};
+pub use cells::EXPORT_COLUMNS;
+pub use csv::{csv_header, csv_row};
+pub use encoder::{EncodeError, Encoder, FileFormat};
 pub use jsonl::jsonl_row;
 
-/// What an export is written as.
+/// The formats whose rows an evidence bundle can prove: those that are read back line by line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportFormat {
     /// RFC 4180 with a header row, safe to open in a spreadsheet.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use whowas_event::{Activity, Draft, Event, NativeId, Status, Time, admit, admit::RawData};
-use whowas_query::{Engine, Filter, LoginRequest, NamedQuery};
+use whowas_query::{Engine, Filter, LoginRequest, NamedQuery, PresenceRequest, SessionRequest};
 use whowas_store::{Batch, Clock, Store, Trail, WhenFull};
 
 const RECORDS: i64 = 200_000;
@@ -92,7 +92,43 @@ fn searches(criterion: &mut Criterion) {
         });
     }
     group.finish();
+    sessions(criterion, &runtime, (&engine, &trail));
     runtime.block_on(store.close()).expect("it closes");
+}
+
+/// Sessions that are kept: 66,666 of them, and 200,000 records from which they are made.
+fn sessions(
+    criterion: &mut Criterion,
+    runtime: &tokio::runtime::Runtime,
+    (engine, trail): (&Engine, &Trail),
+) {
+    let mut group = criterion.benchmark_group("sessions");
+    let now = at(NOW_MS);
+    group.sample_size(10);
+    group.bench_function("made of 200,000 records", |b| {
+        b.iter(|| {
+            runtime.block_on(engine.forget_sessions(trail)).expect("a folder can be deleted");
+            while runtime.block_on(engine.keep_sessions(trail)).expect("the archive is whole") {}
+        });
+    });
+    group.sample_size(100);
+    group.bench_function("seven days, newest 100 and total", |b| {
+        b.iter(|| {
+            let page = runtime.block_on(engine.sessions(trail, &SessionRequest::default(), now));
+            assert!(page.expect("an answer").total > 0);
+        });
+    });
+    for (name, days) in [("signed in five days ago", 5), ("signed in half a year ago", 180)] {
+        let request =
+            PresenceRequest { at: Some(at(NOW_MS - days * 86_400_000)), ..PresenceRequest::default() };
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let page = runtime.block_on(engine.presence(trail, &request, now)).expect("an answer");
+                assert!(page.total > 0);
+            });
+        });
+    }
+    group.finish();
 }
 
 criterion_group!(benches, searches);

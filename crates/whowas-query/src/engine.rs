@@ -1,6 +1,10 @@
 //! The local engine: Apache DataFusion in this process.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use datafusion::{
     execution::{SendableRecordBatchStream, runtime_env::RuntimeEnvBuilder},
@@ -12,14 +16,17 @@ use whowas_event::Time;
 use whowas_store::{Snapshot, Trail};
 
 use crate::{
-    Filter, LoginRow, NamedQuery, QueryError,
+    AsOf, Filter, LoginRow, NamedQuery, QueryError, Steps,
     ends::{END_COLUMNS, Ends, is_logoff},
     files::FileCache,
+    kept::{Index, Records},
     lower,
     newest::{Mark, fetch, newest},
     page::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, PageToken},
     row::{self, COLUMNS},
-    scan::Scan,
+    scan::{Scan, on_blocking_thread},
+    session_search,
+    sessions::SessionRules,
     sql,
     table::TrailTable,
 };
@@ -45,6 +52,8 @@ pub struct LoginRequest {
     pub limit: usize,
     /// The `next` of the page before.
     pub page: Option<String>,
+    /// An earlier state of the trail; the present one if absent.
+    pub as_of: Option<AsOf>,
 }
 
 /// One page of an answer, newest first.
@@ -69,6 +78,15 @@ pub struct LoginPage {
 pub struct Engine {
     context: SessionContext,
     files: Arc<FileCache>,
+    kept: Arc<KeptSessions>,
+}
+
+/// The sessions that are kept of each trail, by their folder.
+#[derive(Debug, Default)]
+struct KeptSessions {
+    rules: SessionRules,
+    steps: Steps,
+    indexes: Mutex<HashMap<PathBuf, Arc<Index>>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -87,8 +105,13 @@ pub(crate) struct Asked {
 }
 
 impl Engine {
-    /// An engine that uses every core.
+    /// An engine that uses every core and pairs sessions by the rules that are built in.
     pub fn new() -> Result<Self, QueryError> {
+        Self::with_sessions(SessionRules::default(), Steps::default())
+    }
+
+    /// An engine that pairs sessions by these rules. Sessions that were kept by other rules are made anew.
+    pub fn with_sessions(rules: SessionRules, steps: Steps) -> Result<Self, QueryError> {
         let mut config = SessionConfig::new().with_information_schema(false).with_collect_statistics(false);
         let options = config.options_mut();
         options.execution.parquet.pushdown_filters = true;
@@ -96,7 +119,23 @@ impl Engine {
         options.execution.parquet.schema_force_view_types = false;
         options.execution.parquet.binary_as_string = false;
         let runtime = RuntimeEnvBuilder::new().with_memory_limit(QUERY_BYTES_MAX, 1.0).build_arc()?;
-        Ok(Self { context: SessionContext::new_with_config_rt(config, runtime), files: Arc::default() })
+        let kept = Arc::new(KeptSessions { rules, steps, indexes: Mutex::default() });
+        Ok(Self { context: SessionContext::new_with_config_rt(config, runtime), files: Arc::default(), kept })
+    }
+
+    pub(crate) fn files(&self) -> &Arc<FileCache> {
+        &self.files
+    }
+
+    /// What is kept of a trail's sessions.
+    pub(crate) fn index(&self, trail: &Trail) -> Result<Arc<Index>, QueryError> {
+        let folder = session_search::folder(trail)?;
+        let mut indexes = self.kept.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        let KeptSessions { rules, steps, .. } = &*self.kept;
+        let index = indexes
+            .entry(folder)
+            .or_insert_with_key(|folder| Arc::new(Index::new(folder.clone(), rules.clone(), *steps)));
+        Ok(index.clone())
     }
 
     /// One page of a search.
@@ -113,7 +152,7 @@ impl Engine {
             })?),
         };
         let limit = if request.limit == 0 { PAGE_ROWS_DEFAULT } else { request.limit.min(PAGE_ROWS_MAX) };
-        let asked = self.ask(trail, request, now, token.map(|token| token.size))?;
+        let asked = self.ask(trail, request, now, token.map(|token| token.size)).await?;
         let scan = self.scan_all(trail, &asked)?;
         let after = token.map(|token| Mark {
             occurred_at: token.occurred_at.as_ms().saturating_mul(1000),
@@ -141,7 +180,7 @@ impl Engine {
         request: &LoginRequest,
         now: Time,
     ) -> Result<impl Stream<Item = Result<Vec<LoginRow>, QueryError>> + Send + use<>, QueryError> {
-        let asked = self.ask(trail, request, now, None)?;
+        let asked = self.ask(trail, request, now, None).await?;
         let since = col("occurred_at").gt_eq(lower::instant(asked.from));
         let ends = Arc::new(self.ends(trail, &asked, since).await?);
         let table = self.context.read_table(Arc::new(TrailTable::new(trail, asked.snapshot.clone())))?;
@@ -172,13 +211,31 @@ impl Engine {
         Ok(None)
     }
 
-    /// Runs a read-only statement of SQL over the tables of one trail: `records`, `logins`, `users`,
-    /// `coverage` and `access`.
-    pub async fn sql(&self, trail: &Trail, text: &str) -> Result<SendableRecordBatchStream, QueryError> {
+    /// Runs a read-only statement of SQL over the tables of one trail: `records`, `logins`, `sessions`, `users`,
+    /// `coverage` and `access`. `now` decides which sessions have timed out.
+    pub async fn sql(
+        &self,
+        trail: &Trail,
+        text: &str,
+        now: Time,
+    ) -> Result<SendableRecordBatchStream, QueryError> {
         // A context of its own: tables of one statement are nobody else's.
         let context =
             SessionContext::new_with_config_rt(self.context.copied_config(), self.context.runtime_env());
-        sql::register(&context, trail)?;
+        let snapshot = trail.snapshot();
+        let kept = match text.to_lowercase().contains("sessions") {
+            false => None,
+            true => {
+                let (index, records) =
+                    (self.index(trail)?, Records::new(trail, snapshot.clone(), self.files.clone()));
+                let view = on_blocking_thread({
+                    let index = index.clone();
+                    move || index.view(&records, None)
+                });
+                Some((index, view.await?))
+            }
+        };
+        sql::register(&context, trail, snapshot, kept, now)?;
         let options =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let frame = context
@@ -188,7 +245,7 @@ impl Engine {
         Ok(frame.execute_stream().await?)
     }
 
-    pub(crate) fn ask(
+    pub(crate) async fn ask(
         &self,
         trail: &Trail,
         request: &LoginRequest,
@@ -196,7 +253,9 @@ impl Engine {
         size: Option<u64>,
     ) -> Result<Asked, QueryError> {
         let snapshot = trail.snapshot();
-        let size = size.unwrap_or(snapshot.size).min(snapshot.size);
+        let records = Records::new(trail, snapshot.clone(), self.files.clone());
+        let (known, now) = self.state_of(records, request.as_of, now).await?;
+        let size = size.unwrap_or(known).min(snapshot.size);
         let to = request.to.unwrap_or_else(|| now.saturating_add_ms(1));
         let from = request.from.unwrap_or_else(|| to.saturating_add_ms(-WINDOW_DAYS_DEFAULT * DAY_MS));
         if from >= to {
@@ -204,6 +263,7 @@ impl Engine {
                 "the range is empty: it begins at {from} and ends at {to}"
             )));
         }
+        request.query.check(&request.filter)?;
         let mut conditions = vec![
             col("occurred_at").gt_eq(lower::instant(from)),
             col("occurred_at").lt(lower::instant(to)),

@@ -26,6 +26,9 @@ pub enum QueryError {
     /// Columns are not what they are said to be.
     #[error("archive: {0}")]
     Columns(#[from] ArrowError),
+    /// What is kept of sessions cannot be read or written.
+    #[error("kept sessions: {0}")]
+    Kept(#[from] std::io::Error),
     /// A mistake of this program.
     #[error("query engine: {0}")]
     Internal(&'static str),
@@ -45,7 +48,7 @@ impl QueryError {
             Self::Engine(DataFusionError::ObjectStore(_) | DataFusionError::ResourcesExhausted(_)) => {
                 ErrorKind::Unavailable
             }
-            Self::File(ParquetError::External(_)) => ErrorKind::Unavailable,
+            Self::File(ParquetError::External(_)) | Self::Kept(_) => ErrorKind::Unavailable,
             Self::File(_) | Self::Columns(_) => ErrorKind::Corrupt,
             Self::Engine(_) | Self::Internal(_) => ErrorKind::Internal,
             Self::Store(error) => error.kind(),
@@ -67,7 +70,7 @@ impl QueryError {
             }
             Self::Filter(_) | Self::Invalid(_) | Self::Sql(_) => "the question is not understood".to_owned(),
             Self::Columns(_) => "archive: a column is not what it is said to be".to_owned(),
-            Self::File(_) | Self::Internal(_) => self.to_string(),
+            Self::File(_) | Self::Internal(_) | Self::Kept(_) => self.to_string(),
             Self::Store(error) => error.to_string(),
         }
     }

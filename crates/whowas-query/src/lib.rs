@@ -6,6 +6,7 @@
 //!
 //! Start at [`LoginRequest`] and [`Engine::logins`]; for sessions at [`sessions::SessionBuilder`].
 
+mod at_once;
 mod ends;
 mod engine;
 mod error;
@@ -13,6 +14,7 @@ pub mod facets;
 mod files;
 pub mod filter;
 pub mod histogram;
+mod kept;
 mod lower;
 mod named;
 mod newest;
@@ -21,13 +23,22 @@ mod pattern;
 mod record;
 mod row;
 mod scan;
+mod session_rows;
+mod session_search;
+mod session_table;
 pub mod sessions;
 mod sql;
 mod table;
+mod usage;
 mod whole_range;
 
+pub use at_once::{AT_ONCE_POINTS_MAX, AtOnce, AtOncePoint};
 pub use engine::{Engine, LoginPage, LoginRequest, WINDOW_DAYS_DEFAULT};
 pub use error::QueryError;
 pub use filter::{Filter, FilterError};
+pub use kept::Steps;
 pub use named::NamedQuery;
 pub use row::{LoginRow, NameSource};
+pub use session_rows::SessionRow;
+pub use session_search::{AsOf, PresencePage, PresenceRequest, SessionPage, SessionQuery, SessionRequest};
+pub use usage::{AGING_DAYS, AccountStatus, AgingRange, LastSignIn, UserCount, aging};

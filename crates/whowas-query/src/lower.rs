@@ -33,7 +33,7 @@ pub(crate) fn named(query: NamedQuery) -> Expr {
         NamedQuery::UserLoginEvents => is_login.and(col("activity").not_eq(lit("logoff"))),
         NamedQuery::SignInFailures => is_login.and(col("status").eq(lit("failure"))),
         NamedQuery::SignOuts => is_login.and(col("activity").eq(lit("logoff"))),
-        NamedQuery::AllEvents => is_login,
+        NamedQuery::AllEvents | NamedQuery::EventsForUser | NamedQuery::EventsForBrowserSession => is_login,
     }
 }
 

@@ -1,5 +1,10 @@
 //! The named queries: what the *Query* drop-down offers.
 
+use crate::{
+    Filter, QueryError,
+    filter::{Test, TextField},
+};
+
 /// A question with a name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NamedQuery {
@@ -12,12 +17,22 @@ pub enum NamedQuery {
     SignOuts,
     /// Sign-ins and sign-outs, each as a row of its own.
     AllEvents,
+    /// The same of the person whom the filter names.
+    EventsForUser,
+    /// The same of the session that the filter names.
+    EventsForBrowserSession,
 }
 
 impl NamedQuery {
     /// In the order of the drop-down.
-    pub const ALL: &'static [Self] =
-        &[Self::UserLoginEvents, Self::SignInFailures, Self::SignOuts, Self::AllEvents];
+    pub const ALL: &'static [Self] = &[
+        Self::UserLoginEvents,
+        Self::SignInFailures,
+        Self::SignOuts,
+        Self::AllEvents,
+        Self::EventsForUser,
+        Self::EventsForBrowserSession,
+    ];
 
     /// Its name in URLs and on the command line.
     pub const fn as_str(self) -> &'static str {
@@ -26,6 +41,8 @@ impl NamedQuery {
             Self::SignInFailures => "sign-in-failures",
             Self::SignOuts => "sign-outs",
             Self::AllEvents => "all-events",
+            Self::EventsForUser => "events-for-user",
+            Self::EventsForBrowserSession => "events-for-browser-session",
         }
     }
 
@@ -36,7 +53,25 @@ impl NamedQuery {
             Self::SignInFailures => "Sign-in failures",
             Self::SignOuts => "Sign-outs",
             Self::AllEvents => "All events",
+            Self::EventsForUser => "Events for user",
+            Self::EventsForBrowserSession => "Events for browser session",
         }
+    }
+
+    /// Whether the filter says what this query is about.
+    pub(crate) fn check(self, filter: &Filter) -> Result<(), QueryError> {
+        let has =
+            |is_it: fn(&Test) -> bool| filter.terms.iter().any(|term| !term.is_excluded && is_it(&term.test));
+        let missing = match self {
+            Self::EventsForUser if !has(|test| matches!(test, Test::User(_))) => "which user: user:NAME",
+            Self::EventsForBrowserSession
+                if !has(|test| matches!(test, Test::Text(TextField::Session, _))) =>
+            {
+                "which session: session:ID"
+            }
+            _ => return Ok(()),
+        };
+        Err(QueryError::Invalid(format!("filter: say {missing}")))
     }
 
     /// The query with this name.

@@ -276,7 +276,7 @@ fn evaluate(predicate: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<Bo
 
 /// The chosen rows of a file, with their numbers. Columns that have no value in any chosen row group are not
 /// read: most sources leave a third of them empty, and each costs as much to set up as to read.
-fn read(
+pub(crate) fn read(
     open: &OpenFile,
     access: ParquetAccessPlan,
     names: &[&str],

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `records` | any record | those of the archive (`docs/format.md` §6) |
 //! | `logins` | a sign-in, sign-out or failure | the same |
+//! | `sessions` | a session: a sign-in and its end, recorded or inferred | `user`, `user_id`, `host`, `line`, `service`, `start`, `end`, `end_reason`, `end_confidence`, `duration_s` … |
 //! | `users` | a person whom the directory knows now | `user_uid`, `user_name`, `user_full_name`, `user_email_addr`, `attributes`, `known_from`, `since`, `position` |
 //! | `coverage` | one pass over a source | `source`, `format`, `file`, `complete`, counts, the times it was from and to |
 //! | `access` | somebody looked or changed something | who, `action`, `interface`, `query`, its range, `rows`, `detail` |
@@ -24,13 +25,25 @@ use datafusion::{
     prelude::SessionContext,
 };
 use serde_json::Value;
-use whowas_store::{Directory, Person, Trail};
+use whowas_event::Time;
+use whowas_store::{Directory, Person, Snapshot, Trail};
 
-use crate::table::TrailTable;
+use crate::{
+    kept::{Index, View},
+    session_table,
+    table::TrailTable,
+};
 
 /// Gives a context the tables of a trail as it is now.
-pub(crate) fn register(context: &SessionContext, trail: &Trail) -> Result<()> {
-    let snapshot = trail.snapshot();
+///
+/// Sessions are given where a statement may ask for them: bringing them up to date may take a while.
+pub(crate) fn register(
+    context: &SessionContext,
+    trail: &Trail,
+    snapshot: Arc<Snapshot>,
+    kept: Option<(Arc<Index>, Arc<View>)>,
+    now: Time,
+) -> Result<()> {
     let json = json_text();
     context.register_udf(json.clone());
     let users = users(&snapshot.directory)?;
@@ -39,6 +52,10 @@ pub(crate) fn register(context: &SessionContext, trail: &Trail) -> Result<()> {
     context.register_table("records", table.clone())?;
     let of_kind = |kind: &str| context.read_table(table.clone())?.filter(col("kind").eq(lit(kind)));
     context.register_table("logins", of_kind("login")?.into_view())?;
+    if let Some(kept) = kept {
+        let sessions = session_table::sessions(context, kept, now, of_kind("login")?, &json)?;
+        context.register_table("sessions", sessions.into_view())?;
+    }
     context.register_table("coverage", coverage(of_kind("coverage")?, &json)?.into_view())?;
     context.register_table("access", access(of_kind("access")?, &json)?.into_view())?;
     Ok(())

@@ -20,7 +20,7 @@ impl Engine {
         zone: &TimeZone,
         count: usize,
     ) -> Result<Histogram, QueryError> {
-        let asked = self.ask(trail, request, now, None)?;
+        let asked = self.ask(trail, request, now, None).await?;
         let scan = self.scan_all(trail, &asked)?;
         let steps = Steps::of(asked.from, asked.to, zone, count);
         let starts = steps.micros();
@@ -38,7 +38,7 @@ impl Engine {
         now: Time,
         limit: usize,
     ) -> Result<Facets, QueryError> {
-        let asked = self.ask(trail, request, now, None)?;
+        let asked = self.ask(trail, request, now, None).await?;
         let scan = self.scan_all(trail, &asked)?;
         let parts = scan.fold(&FACET_COLUMNS, |tally: &mut Tally, _, batch| tally.add(batch)).await?;
         let tally = parts.into_iter().reduce(Tally::merge).unwrap_or_default();

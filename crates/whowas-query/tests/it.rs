@@ -4,6 +4,8 @@
 
 #[path = "it/agreement.rs"]
 mod agreement;
+#[path = "it/kept.rs"]
+mod kept;
 #[path = "it/search.rs"]
 mod search;
 #[path = "it/world.rs"]

@@ -12,7 +12,7 @@ use std::{
 use tokio::{sync::Semaphore, time::Instant};
 use whowas_collect::intake::Intakes;
 use whowas_event::Time;
-use whowas_query::{Engine, QueryError};
+use whowas_query::Engine;
 use whowas_store::{
     Store, StoreError,
     control::{Control, SecretHash, Token},
@@ -46,10 +46,10 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(store: Arc<Store>, is_tls: bool, intakes: Arc<Intakes>) -> Result<Self, QueryError> {
-        Ok(Self {
+    pub(crate) fn new(store: Arc<Store>, engine: Engine, is_tls: bool, intakes: Arc<Intakes>) -> Self {
+        Self {
             store,
-            engine: Engine::new()?,
+            engine,
             is_tls,
             metrics: Metrics::default(),
             coverage: SumCache::default(),
@@ -58,7 +58,7 @@ impl App {
             intakes,
             known: Known::default(),
             tokens: Mutex::default(),
-        })
+        }
     }
 
     pub(crate) fn control(&self) -> &Arc<dyn Control> {

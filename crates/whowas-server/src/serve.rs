@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use whowas_collect::{connections::Connections, intake::Intakes};
-use whowas_query::QueryError;
+use whowas_query::{Engine, QueryError};
 use whowas_store::{Store, StoreError, control::SessionKind};
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     app::App,
     auth::LINK_MINUTES,
     connection::Connection,
+    following::follow,
     router::router,
     secret,
     witnessing::{WitnessAddress, Witnessing},
@@ -106,11 +107,16 @@ pub struct Server {
 impl Server {
     /// Takes the address and opens every trail, so that recovery is over before the first request.
     pub async fn bind(store: Arc<Store>, options: Options) -> Result<Self, ServeError> {
+        Self::bind_with(store, options, Engine::new()?).await
+    }
+
+    /// The same with an engine that pairs sessions by other rules than those that are built in.
+    pub async fn bind_with(store: Arc<Store>, options: Options, engine: Engine) -> Result<Self, ServeError> {
         let door = Door::bind(&options).await?;
         for name in store.environments().await? {
             store.trail(&name).await?;
         }
-        let app = Arc::new(App::new(store, door.is_tls(), Arc::default())?);
+        let app = Arc::new(App::new(store, engine, door.is_tls(), Arc::default()));
         let router = router(app.clone());
         Ok(Self { door, app, router, witnessing: None })
     }
@@ -156,7 +162,9 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { door, app, router, witnessing } = self;
         let submitting = witnessing.map(|witnessing| tokio::spawn(witnessing.run()));
+        let following = tokio::spawn(follow(app.clone()));
         door.run(router, || app.metrics.connection(), shutdown).await;
+        following.abort();
         if let Some(submitting) = submitting {
             submitting.abort();
         }

@@ -21,6 +21,8 @@ mod openapi;
 mod receivers;
 #[path = "it/records.rs"]
 mod records;
+#[path = "it/sessions.rs"]
+mod sessions;
 #[path = "it/tls.rs"]
 mod tls;
 #[path = "it/witness.rs"]

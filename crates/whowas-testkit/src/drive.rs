@@ -284,7 +284,7 @@ struct Told {
 /// Every record of a trail, by position.
 async fn records(trail: &Trail) -> Vec<Told> {
     let statement = "SELECT CAST(occurred_at AS BIGINT) AS at, kind, native_id, unmapped, body FROM records ORDER BY position";
-    let mut batches = Engine::new().unwrap().sql(trail, statement).await.unwrap();
+    let mut batches = Engine::new().unwrap().sql(trail, statement, Time::default()).await.unwrap();
     let mut records = Vec::new();
     while let Some(batch) = batches.next().await {
         let batch = batch.unwrap();

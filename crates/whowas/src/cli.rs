@@ -1,9 +1,13 @@
 //! The command line: a contract that scripts depend on. One enum, one variant per command.
 
+mod coverage;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use whowas_event::EnvironmentName;
+
+pub(crate) use self::coverage::{Coverage, Reconcile};
 
 /// Who was signed in, when, from where — and is that all of it?
 #[derive(Debug, Parser)]
@@ -51,8 +55,20 @@ pub(crate) enum Command {
     Coverage(Coverage),
     /// Compare a trail with another export of the same time: what is missing on which side
     Reconcile(Reconcile),
-    /// Sessions of one file: who was signed in from when to when; touches no store
+    /// Sessions of an environment, or of one file without a store: who was signed in from when to when
     Sessions(Sessions),
+    /// Who was signed in at an instant
+    Presence(Presence),
+    /// How many were signed in at once, over time and by service
+    AtOnce(AtOnce),
+    /// Users without a successful sign-in for so many days
+    Dormant(Dormant),
+    /// How many users signed in last how long ago
+    Aging(Aging),
+    /// Who signed in how often
+    DistinctUsers(DistinctUsers),
+    /// Successful sign-ins of people whom the directory says to be disabled or deleted
+    AfterLeaving(OfEnvironment),
     /// The directory of people
     #[command(subcommand)]
     Users(Users),
@@ -71,7 +87,7 @@ pub(crate) enum Command {
     Fsck(Fsck),
     /// Run a C2SP witness for other people's trails
     Witness(Witness),
-    /// Read-only SQL over the tables `logins`, `users`, `access`, `coverage` and `records`
+    /// Read-only SQL over the tables `logins`, `sessions`, `users`, `access`, `coverage` and `records`
     Sql(Sql),
     /// Tokens for the API
     #[command(subcommand)]
@@ -164,7 +180,8 @@ pub(crate) struct Question {
     /// PROJECT/ENVIRONMENT
     #[arg(long, value_name = "P/E")]
     pub(crate) environment: EnvironmentName,
-    /// user-login-events, sign-in-failures, sign-outs or all-events
+    /// user-login-events, sign-in-failures, sign-outs, all-events, events-for-user (with user:NAME) or
+    /// events-for-browser-session (with session:ID)
     #[arg(long, default_value = "user-login-events")]
     pub(crate) query: String,
     /// At or after: RFC 3339, a date (in --timezone), or relative (-7d) [default: seven days before --to]
@@ -186,13 +203,16 @@ pub(crate) struct Search {
     /// The `next` of the page before
     #[arg(long, value_name = "TOKEN")]
     pub(crate) page: Option<String>,
+    /// As it was answered when the tree had this size, or at this time
+    #[arg(long, value_name = "SIZE|TIME", allow_hyphen_values = true)]
+    pub(crate) as_of: Option<String>,
     #[command(flatten)]
     pub(crate) question: Question,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// csv or jsonl
+    /// csv, xlsx, jsonl, parquet, ocsf, or csv-raw (without the guard against formulas)
     #[arg(long = "as", default_value = "csv")]
     pub(crate) format: String,
     /// The file to write; - for standard output
@@ -206,42 +226,126 @@ pub(crate) struct Export {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Coverage {
+pub(crate) struct Sessions {
     /// PROJECT/ENVIRONMENT
-    #[arg(long, value_name = "P/E")]
-    pub(crate) environment: EnvironmentName,
-    /// At or after: RFC 3339, a date (in --timezone), or relative (-7d) [default: 90 days before --to]
+    #[arg(long, value_name = "P/E", required_unless_present = "file")]
+    pub(crate) environment: Option<EnvironmentName>,
+    /// A file, or - for standard input; touches no store
+    #[arg(long, value_name = "FILE", conflicts_with = "environment")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// sessions, logon-without-logoff or logoff-without-logon
+    #[arg(long, default_value = "sessions")]
+    pub(crate) query: String,
+    /// Began at or after: RFC 3339, a date (in --timezone), or relative (-7d) [default: seven days before --to]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) from: Option<String>,
-    /// Before: RFC 3339, a date (its end), or relative [default: now]
+    /// Began before: RFC 3339, a date (its end), or relative [default: now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) to: Option<String>,
-    /// First make the ledger anew from the trail's records
-    #[arg(long)]
-    pub(crate) rebuild: bool,
+    #[command(flatten)]
+    pub(crate) part: Part,
+    /// What must hold of the sign-in: user:alice ip:10.0.0.0/8 app:"Dynamics 365", or words
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) filter: Vec<String>,
+}
+
+/// Which part of an answer, and of which state of the trail.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Part {
+    /// Rows to show; the total is always told
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// The `next` of the page before
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) page: Option<String>,
+    /// As it was answered when the tree had this size, or at this time
+    #[arg(long, value_name = "SIZE|TIME", allow_hyphen_values = true)]
+    pub(crate) as_of: Option<String>,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Reconcile {
+pub(crate) struct Presence {
     /// PROJECT/ENVIRONMENT
     #[arg(long, value_name = "P/E")]
     pub(crate) environment: EnvironmentName,
+    /// When: RFC 3339, a date (its beginning), or relative (-2h) [default: now]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) at: Option<String>,
     #[command(flatten)]
-    pub(crate) reading: Reading,
-    /// The source in the trail to compare with [default: the format's name]
-    #[arg(long)]
-    pub(crate) source: Option<String>,
-    /// The export; nothing of it is recorded
-    pub(crate) file: PathBuf,
+    pub(crate) part: Part,
+    /// What must hold of the sign-in
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) filter: Vec<String>,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Sessions {
-    /// A file, or - for standard input. Sessions of an environment cannot be asked for yet
-    #[arg(long, value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
+pub(crate) struct AtOnce {
+    /// PROJECT/ENVIRONMENT
+    #[arg(long, value_name = "P/E")]
+    pub(crate) environment: EnvironmentName,
+    /// At or after [default: seven days before --to]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) from: Option<String>,
+    /// Before [default: now]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) to: Option<String>,
+    /// Into how many stretches the range is cut
+    #[arg(long, default_value_t = 24)]
+    pub(crate) points: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OfEnvironment {
+    /// PROJECT/ENVIRONMENT
+    #[arg(long, value_name = "P/E")]
+    pub(crate) environment: EnvironmentName,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dormant {
+    /// PROJECT/ENVIRONMENT
+    #[arg(long, value_name = "P/E")]
+    pub(crate) environment: EnvironmentName,
+    /// Days without a successful sign-in; 0 for everybody
+    #[arg(long, default_value_t = 90)]
+    pub(crate) days: u64,
+    /// all, enabled or disabled
+    #[arg(long, default_value = "all")]
+    pub(crate) status: String,
+    /// As it was when the tree had this size, or at this time
+    #[arg(long, value_name = "SIZE|TIME", allow_hyphen_values = true)]
+    pub(crate) as_of: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Aging {
+    /// PROJECT/ENVIRONMENT
+    #[arg(long, value_name = "P/E")]
+    pub(crate) environment: EnvironmentName,
+    /// Where ranges begin, in days
+    #[arg(long, value_delimiter = ',', default_value = "10,30,60,90,120")]
+    pub(crate) ranges: Vec<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DistinctUsers {
+    /// PROJECT/ENVIRONMENT
+    #[arg(long, value_name = "P/E")]
+    pub(crate) environment: EnvironmentName,
+    /// At or after [default: seven days before --to]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) from: Option<String>,
+    /// Before [default: now]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) to: Option<String>,
+    /// One row for each user and day
+    #[arg(long)]
+    pub(crate) by_day: bool,
+    /// What must hold of the sign-ins
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) filter: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

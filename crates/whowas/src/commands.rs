@@ -9,6 +9,8 @@ mod key;
 mod manual;
 mod mirror;
 mod normalize;
+mod people;
+mod presence;
 mod proof;
 mod reconcile;
 mod rejected;
@@ -39,7 +41,16 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Search(args) => search::run(&global, args).await,
         Command::Coverage(args) => coverage::run(&global, args).await,
         Command::Reconcile(args) => reconcile::run(&global, args).await,
-        Command::Sessions(args) => sessions::run(&global, &args),
+        Command::Sessions(args) => match args.environment.clone() {
+            Some(environment) => presence::sessions(&global, &environment, args).await,
+            None => sessions::run(&global, &args),
+        },
+        Command::Presence(args) => presence::presence(&global, args).await,
+        Command::AtOnce(args) => presence::at_once(&global, args).await,
+        Command::Dormant(args) => people::dormant(&global, args).await,
+        Command::Aging(args) => people::aging(&global, args).await,
+        Command::DistinctUsers(args) => people::distinct_users(&global, args).await,
+        Command::AfterLeaving(args) => people::after_leaving(&global, args).await,
         Command::Users(args) => users::run(&global, args).await,
         Command::Export(args) => export::run(&global, args).await,
         Command::Verify(args) => verify::run(&global, args).await,

@@ -9,9 +9,15 @@ use std::{
 };
 
 use whowas_event::Time;
+use whowas_query::{Engine, Steps};
 use whowas_store::{Clock, Store, StoreOptions};
 
-use crate::{cli::Global, failure::Failure, session_rules::FormatSettings, sources::SourceSetting};
+use crate::{
+    cli::Global,
+    failure::Failure,
+    session_rules::{self, FormatSettings},
+    sources::SourceSetting,
+};
 
 /// Where data lies if nobody says.
 const DEFAULT_DATA: &str = "./whowas-data";
@@ -134,6 +140,11 @@ pub(crate) async fn open(global: &Global, create: bool) -> Result<Store, Failure
         .transpose()?;
     let options = StoreOptions { control, origin_base: settings.origin };
     Ok(Store::open_with(&root, create, Arc::new(SystemClock), options).await?)
+}
+
+/// A query engine that pairs sessions by the rules of the settings.
+pub(crate) fn engine(global: &Global) -> Result<Engine, Failure> {
+    Ok(Engine::with_sessions(session_rules::rules(&Settings::load(global)?.sessions), Steps::default())?)
 }
 
 /// The path of a URL with our scheme, or a plain path.

@@ -10,6 +10,7 @@ use whowas_event::{Event, Time};
 use super::{
     mark::{LaneId, LaneKey, Mark, RecordKey, Role, Scope},
     pair::{Boundaries, Lane, Pairing},
+    row::Row,
     rules::SessionRules,
 };
 
@@ -81,17 +82,23 @@ impl SessionBuilder {
     /// and say different things, which no trail has, are settled by an order of their content.
     pub fn insert(&mut self, record: LoginRecord<'_>) -> Insertion {
         let key = RecordKey::of(&record);
-        let mark = Mark::of(&record, key.clone()).map(Arc::new);
+        let mark = Mark::of(&record, key.clone());
+        self.insert_mark(key, record.revision, mark)
+    }
+
+    /// The same for a record of which only the mark is kept.
+    pub(crate) fn insert_mark(&mut self, key: RecordKey, revision: u32, mark: Option<Mark>) -> Insertion {
+        let mark = mark.map(Arc::new);
         let known = self.records.get(&key);
         let insertion = match known {
-            None if mark.is_none() && record.revision == 0 => return Insertion::NoSession,
+            None if mark.is_none() && revision == 0 => return Insertion::NoSession,
             None => Insertion::New,
-            Some((revision, _)) if *revision > record.revision => return Insertion::Stale,
-            Some((revision, _)) if *revision < record.revision => Insertion::Replaced,
+            Some((held, _)) if *held > revision => return Insertion::Stale,
+            Some((held, _)) if *held < revision => Insertion::Replaced,
             Some((_, held)) if *held >= mark => return Insertion::Duplicate,
             Some(_) => Insertion::Replaced,
         };
-        if let Some((_, Some(held))) = self.records.insert(key, (record.revision, mark.clone())) {
+        if let Some((_, Some(held))) = self.records.insert(key, (revision, mark.clone())) {
             self.remove(&held);
         }
         let is_of_session = mark.is_some();
@@ -112,18 +119,35 @@ impl SessionBuilder {
         let mut out = Pairing::default();
         for key in lanes {
             let Some(marks) = self.lanes.get(key) else { continue };
-            let lane = Lane {
-                is_line: matches!(key.id, LaneId::Line { .. }),
-                boundaries: &self.boundaries,
-                rules: &self.rules,
-                as_of,
-            };
-            lane.pair(marks.iter().map(Arc::as_ref), &mut out);
+            self.lane(key, as_of).pair(marks.iter().map(Arc::as_ref), &mut out);
         }
         // The lane is the last word between equals, and lanes come in their order.
         out.sessions.sort_by(|a, b| (b.start, &b.records).cmp(&(a.start, &a.records)));
         out.ends_without_start.sort_by(|a, b| (a.at, &a.record).cmp(&(b.at, &b.record)));
         out
+    }
+
+    /// One lane's sessions and lone ends as rows, in the order of time.
+    pub(crate) fn rows_of(&self, key: &LaneKey) -> Vec<Row> {
+        let mut rows = Vec::new();
+        if let Some(marks) = self.lanes.get(key) {
+            self.lane(key, Time::default()).pair(marks.iter().map(Arc::as_ref), &mut rows);
+        }
+        rows
+    }
+
+    /// The newest revision of a record that is known, and what it does.
+    pub(crate) fn held(&self, key: &RecordKey) -> Option<(u32, Option<&Mark>)> {
+        self.records.get(key).map(|(revision, mark)| (*revision, mark.as_deref()))
+    }
+
+    fn lane(&self, key: &LaneKey, as_of: Time) -> Lane<'_> {
+        Lane {
+            is_line: matches!(key.id, LaneId::Line { .. }),
+            boundaries: &self.boundaries,
+            rules: &self.rules,
+            as_of,
+        }
     }
 
     /// The lanes whose sessions may have changed since this was asked last.

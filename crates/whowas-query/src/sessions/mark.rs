@@ -1,12 +1,13 @@
 //! What of a record matters for its session, and in which lane it stands.
 
+use sha2::{Digest, Sha256};
 use whowas_event::{Activity, Event, Kind, NativeId, SessionHints, Status, Time, hints::Boundary};
 
 use super::{builder::LoginRecord, session::EndReason};
 
 /// What a record does to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// Ends it.
     End(EndReason),
     /// Opens one.
@@ -19,14 +20,14 @@ pub(super) enum Role {
 
 /// The identity of a record: deliveries of one record differ only in their revision.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct RecordKey {
-    pub(super) source: String,
-    pub(super) native_id: String,
-    pub(super) is_derived: bool,
+pub(crate) struct RecordKey {
+    pub(crate) source: String,
+    pub(crate) native_id: String,
+    pub(crate) is_derived: bool,
 }
 
 impl RecordKey {
-    pub(super) fn of(record: &LoginRecord<'_>) -> Self {
+    pub(crate) fn of(record: &LoginRecord<'_>) -> Self {
         let id = &record.event.native_id;
         Self {
             source: record.source.to_owned(),
@@ -61,45 +62,77 @@ pub struct LaneKey {
     pub id: LaneId,
 }
 
+impl LaneKey {
+    /// 64 bits by which lanes are looked up on disk. Two lanes of one digest are looked at together and paired
+    /// each for itself, so a collision costs time and nothing else.
+    pub(crate) fn digest(&self) -> u64 {
+        match &self.id {
+            LaneId::Uid(uid) => digest(&[&self.source, "uid", uid]),
+            LaneId::Line { machine: Some(machine), line } => digest(&[&self.source, "line", line, machine]),
+            LaneId::Line { machine: None, line } => digest(&[&self.source, "line", line]),
+            LaneId::Alone(id) => digest(&[&self.source, "alone", id]),
+        }
+    }
+}
+
 /// A machine, as far as records of one source name it. A boundary holds for one of these.
-pub(super) type Scope = (String, Option<String>);
+pub(crate) type Scope = (String, Option<String>);
+
+/// 32 bits by which a machine's sessions are found; a collision makes lanes be looked at for nothing.
+pub(crate) fn scope_digest((source, machine): &Scope) -> u32 {
+    let whole = match machine {
+        Some(machine) => digest(&[source, machine]),
+        None => digest(&[source]),
+    };
+    u32::try_from(whole >> 32).unwrap_or_default()
+}
+
+/// Stays the same on disk, unlike a hasher of the standard library. Each part's length goes before it.
+fn digest(parts: &[&str]) -> u64 {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
 
 /// What is kept of a record. The order of members is the order of marks within a lane: by time, and among
 /// equals in any order that depends on nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Mark {
-    pub(super) at: Time,
-    pub(super) role: Role,
-    pub(super) key: RecordKey,
-    pub(super) revision: u32,
-    pub(super) position: Option<u64>,
-    pub(super) process: Option<u32>,
-    pub(super) booted_at: Option<Time>,
+pub(crate) struct Mark {
+    pub(crate) at: Time,
+    pub(crate) role: Role,
+    pub(crate) key: RecordKey,
+    pub(crate) revision: u32,
+    pub(crate) position: Option<u64>,
+    pub(crate) process: Option<u32>,
+    pub(crate) booted_at: Option<Time>,
     /// Until when the source knows the session to go on.
-    pub(super) last_seen_at: Option<Time>,
-    pub(super) told: Told,
+    pub(crate) last_seen_at: Option<Time>,
+    pub(crate) told: Told,
 }
 
 /// What a record tells about its session, beside the times.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Told {
-    pub(super) format: String,
-    pub(super) session_uid: Option<String>,
-    pub(super) user: Option<String>,
-    pub(super) user_id: Option<String>,
-    pub(super) domain: Option<String>,
-    pub(super) actor: Option<String>,
-    pub(super) host: Option<String>,
-    pub(super) ip: Option<String>,
-    pub(super) machine: Option<String>,
-    pub(super) line: Option<String>,
-    pub(super) service: Option<String>,
-    pub(super) logon_type: Option<String>,
+pub(crate) struct Told {
+    pub(crate) format: String,
+    pub(crate) session_uid: Option<String>,
+    pub(crate) user: Option<String>,
+    pub(crate) user_id: Option<String>,
+    pub(crate) domain: Option<String>,
+    pub(crate) actor: Option<String>,
+    pub(crate) host: Option<String>,
+    pub(crate) ip: Option<String>,
+    pub(crate) machine: Option<String>,
+    pub(crate) line: Option<String>,
+    pub(crate) service: Option<String>,
+    pub(crate) logon_type: Option<String>,
 }
 
 impl Mark {
     /// What matters of a record; `None` if it has nothing to do with sessions.
-    pub(super) fn of(record: &LoginRecord<'_>, key: RecordKey) -> Option<Self> {
+    pub(crate) fn of(record: &LoginRecord<'_>, key: RecordKey) -> Option<Self> {
         let event = record.event;
         let hints = SessionHints::of(event);
         let role = role(event, &hints)?;
@@ -122,7 +155,7 @@ impl Mark {
         self.last_seen_at.map_or(self.at, |seen| seen.max(self.at))
     }
 
-    pub(super) fn lane(&self) -> LaneKey {
+    pub(crate) fn lane(&self) -> LaneKey {
         let id = match (&self.told.session_uid, &self.told.line) {
             (Some(uid), _) => LaneId::Uid(uid.clone()),
             (None, Some(line)) => LaneId::Line { machine: self.told.machine.clone(), line: line.clone() },
@@ -131,7 +164,7 @@ impl Mark {
         LaneKey { source: self.key.source.clone(), id }
     }
 
-    pub(super) fn scope(&self) -> Scope {
+    pub(crate) fn scope(&self) -> Scope {
         (self.key.source.clone(), self.told.machine.clone())
     }
 }
@@ -175,8 +208,26 @@ fn told(record: &LoginRecord<'_>, hints: &SessionHints) -> Told {
 }
 
 impl Told {
+    /// What a session tells.
+    pub(crate) fn of_session(session: &super::Session) -> Self {
+        Self {
+            format: session.format.clone(),
+            session_uid: session.session_uid.clone(),
+            user: session.user.clone(),
+            user_id: session.user_id.clone(),
+            domain: session.domain.clone(),
+            actor: session.actor.clone(),
+            host: session.host.clone(),
+            ip: session.ip.clone(),
+            machine: session.machine.clone(),
+            line: session.line.clone(),
+            service: session.service.clone(),
+            logon_type: session.logon_type.clone(),
+        }
+    }
+
     /// Takes from a later record what the earlier ones did not tell.
-    pub(super) fn complete(&mut self, later: &Self) {
+    pub(crate) fn complete(&mut self, later: &Self) {
         for (slot, more) in [
             (&mut self.session_uid, &later.session_uid),
             (&mut self.user, &later.user),

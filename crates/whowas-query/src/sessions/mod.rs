@@ -18,11 +18,13 @@
 //! (`timeout`), the credential's life is over (`expired`). A recorded end goes before an inferred one, except
 //! on lines, where the end of another run of the machine is somebody else's.
 //!
-//! Start at [`SessionBuilder`].
+//! Start at [`SessionBuilder`]. Sessions of a trail are kept as rows ([`crate::SessionRow`]); what a row says is decided here
+//! (`row.rs`), where it is kept in `kept/`.
 
 mod builder;
 mod mark;
 mod pair;
+mod row;
 pub mod rules;
 mod session;
 #[cfg(test)]
@@ -30,6 +32,8 @@ mod tests;
 
 pub use builder::{Insertion, LoginRecord, SessionBuilder};
 pub use mark::{LaneId, LaneKey};
+pub(crate) use mark::{Mark, RecordKey, Role, Told, scope_digest};
 pub use pair::{LoneEnd, Pairing, RECORDS_MAX};
+pub(crate) use row::{Row, sure_start_of};
 pub use rules::{FormatRules, Keys, SessionRules};
 pub use session::{EndConfidence, EndReason, RecordRef, Session};

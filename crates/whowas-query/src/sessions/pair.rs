@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use whowas_event::{Time, hints::Boundary};
 
 use super::{
-    mark::{Mark, RecordKey, Role, Scope, Told},
+    mark::{Mark, RecordKey, Role, Scope, Told, scope_digest},
+    row::Row,
     rules::{FormatRules, Keys, SessionRules},
     session::{EndConfidence, EndReason, RecordRef, Session},
 };
@@ -47,6 +48,33 @@ pub(super) struct Lane<'a> {
     pub(super) as_of: Time,
 }
 
+/// Takes what a pass finds, in the order of the lane.
+pub(super) trait Sink {
+    fn session(&mut self, draft: Draft<'_>, as_of: Time);
+    fn lone_end(&mut self, mark: &Mark);
+}
+
+impl Sink for Pairing {
+    fn session(&mut self, draft: Draft<'_>, as_of: Time) {
+        self.sessions.push(draft.into_session(as_of));
+    }
+
+    fn lone_end(&mut self, mark: &Mark) {
+        self.ends_without_start.push(lone_end(mark));
+    }
+}
+
+/// Rows do not depend on the instant at which somebody asks.
+impl Sink for Vec<Row> {
+    fn session(&mut self, draft: Draft<'_>, _: Time) {
+        self.push(draft.to_row());
+    }
+
+    fn lone_end(&mut self, mark: &Mark) {
+        self.push(Row::of_lone_end(mark));
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct End {
     at: Time,
@@ -61,7 +89,7 @@ impl End {
 }
 
 /// A session of the pass, with the marks it has so far.
-struct Draft<'m> {
+pub(super) struct Draft<'m> {
     start: &'m Mark,
     told: Told,
     marks: Vec<&'m Mark>,
@@ -74,7 +102,7 @@ struct Draft<'m> {
 
 impl Lane<'_> {
     /// Pairs the marks of one lane, which come in their order. None of them is a boundary.
-    pub(super) fn pair<'m>(&self, marks: impl Iterator<Item = &'m Mark>, out: &mut Pairing) {
+    pub(super) fn pair<'m>(&self, marks: impl Iterator<Item = &'m Mark>, out: &mut impl Sink) {
         let mut pass = Pass { lane: self, current: None, out };
         let mut marks = marks.peekable();
         while let Some(first) = marks.next() {
@@ -103,14 +131,14 @@ impl Lane<'_> {
     }
 }
 
-struct Pass<'p, 'm> {
+struct Pass<'p, 'm, S> {
     lane: &'p Lane<'p>,
     /// The session that goes on, or the last one that ended.
     current: Option<Draft<'m>>,
-    out: &'p mut Pairing,
+    out: &'p mut S,
 }
 
-impl<'m> Pass<'_, 'm> {
+impl<'m, S: Sink> Pass<'_, 'm, S> {
     /// Everything that happened at one instant. The source's order within it is not known: it is chosen such that
     /// most of it makes sense. The session that goes on ends first, if an end fits it; then logins that end at once
     /// come before those that go on.
@@ -182,7 +210,7 @@ impl<'m> Pass<'_, 'm> {
                 session.end = Some(End { at: mark.at, reason, confidence: EndConfidence::Explicit });
             }
             Some(session) if session.is_ended_again(mark) => session.add(mark),
-            _ => self.out.ends_without_start.push(lone_end(mark)),
+            _ => self.out.lone_end(mark),
         }
     }
 
@@ -198,10 +226,9 @@ impl<'m> Pass<'_, 'm> {
         let Some(mut session) = self.current.take() else { return };
         if session.end.is_none() {
             let boundary = session.boundary.map(|at| End::inferred(at, EndReason::Shutdown));
-            let silent = session.silent_end().filter(|end| end.at <= self.lane.as_of);
-            session.end = [boundary, silent].into_iter().flatten().min();
+            session.end = [boundary, session.silent_end()].into_iter().flatten().min();
         }
-        self.out.sessions.push(session.into_session());
+        self.out.session(session, self.lane.as_of);
     }
 }
 
@@ -247,12 +274,30 @@ impl<'m> Draft<'m> {
         [timeout, expiry].into_iter().flatten().min()
     }
 
-    fn into_session(self) -> Session {
+    fn to_row(&self) -> Row {
+        let (end, reason, confidence) = match self.end {
+            Some(End { at, reason, confidence }) => (Some(at), reason, confidence),
+            None => (None, without_end(self.rules.tells_ends), EndConfidence::None),
+        };
+        Row {
+            start: self.start.at,
+            end,
+            reason,
+            confidence,
+            position: self.start.position.unwrap_or_default(),
+            scope: scope_digest(&self.start.scope()),
+            tells_ends: self.rules.tells_ends,
+            is_told_by_start: self.told == self.start.told,
+            is_lone_end: false,
+        }
+    }
+
+    fn into_session(self, as_of: Time) -> Session {
         let Self { start, told, marks, last_seen, rules, boundary: _, end } = self;
+        let end = end.filter(|end| !is_pending(end.at, end.reason, end.confidence, as_of));
         let (reason, confidence) = match end {
             Some(end) => (end.reason, end.confidence),
-            None if rules.tells_ends => (EndReason::Open, EndConfidence::None),
-            None => (EndReason::Unknown, EndConfidence::None),
+            None => (without_end(rules.tells_ends), EndConfidence::None),
         };
         Session {
             source: start.key.source.clone(),
@@ -277,6 +322,38 @@ impl<'m> Draft<'m> {
             records: shown(&marks),
         }
     }
+}
+
+/// Whether an end is one that silence or age will bring, and has not brought yet.
+pub(super) fn is_pending(at: Time, reason: EndReason, confidence: EndConfidence, as_of: Time) -> bool {
+    let is_silent = matches!(reason, EndReason::Timeout | EndReason::Expired);
+    is_silent && confidence == EndConfidence::Inferred && at > as_of
+}
+
+/// What is said of a session without an end.
+pub(super) const fn without_end(tells_ends: bool) -> EndReason {
+    if tells_ends { EndReason::Open } else { EndReason::Unknown }
+}
+
+/// The last place before an instant at which a session begins for certain, whatever came before: an instant that
+/// has ends and no starts is followed by one that has starts and no ends. Marks are in their order and of one lane;
+/// what is found is the first mark of the later instant.
+pub(super) fn sure_start(marks: &[&Mark], before: Time) -> Option<usize> {
+    let mut found = None;
+    let mut is_ended = false;
+    let mut at = 0;
+    for group in marks.chunk_by(|a, b| a.at == b.at) {
+        let has = |is: fn(&Role) -> bool| group.iter().any(|mark| is(&mark.role));
+        let (starts, ends) =
+            (has(|role| matches!(role, Role::Start)), has(|role| matches!(role, Role::End(_))));
+        if is_ended && starts && !ends && group.first().is_some_and(|mark| mark.at < before) {
+            found = Some(at);
+        }
+        // A mere touch after an end changes nothing.
+        is_ended = if starts { false } else { is_ended || ends };
+        at += group.len();
+    }
+    found
 }
 
 /// The first records and the last one, if there are too many.

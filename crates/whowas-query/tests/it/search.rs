@@ -104,12 +104,15 @@ async fn sql_reads_and_never_writes() {
     let rows = |sql: &'static str| {
         let (engine, trail) = (engine.clone(), trail.clone());
         async move {
-            let batches: Vec<_> = engine.sql(&trail, sql).await?.try_collect().await?;
+            let batches: Vec<_> = engine.sql(&trail, sql, at(NOW_MS)).await?.try_collect().await?;
             Ok::<_, whowas_query::QueryError>(batches.iter().map(|batch| batch.num_rows()).sum::<usize>())
         }
     };
     assert_eq!(rows("SELECT position FROM logins WHERE status = 'failure'").await.unwrap(), 10);
     assert_eq!(rows("SELECT * FROM records").await.unwrap(), 104);
+    // Every second event is a sign-in, every tenth of all is a failure.
+    assert_eq!(rows("SELECT * FROM sessions").await.unwrap(), 40);
+    assert_eq!(rows("SELECT 1 FROM sessions s JOIN users u ON s.user_id = u.user_uid").await.unwrap(), 30);
     for bad in [
         "DROP TABLE logins",
         "INSERT INTO logins SELECT * FROM logins",

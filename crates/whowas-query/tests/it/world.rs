@@ -78,8 +78,12 @@ fn person(user: u64) -> Event {
     event
 }
 
+pub(crate) async fn open_store(folder: &Path) -> Store {
+    Store::open(folder, true, Arc::new(TestClock(AtomicI64::new(NOW_MS)))).await.unwrap()
+}
+
 pub(crate) async fn trail(folder: &Path, count: u64) -> (Store, Arc<Trail>) {
-    let store = Store::open(folder, true, Arc::new(TestClock(AtomicI64::new(NOW_MS)))).await.unwrap();
+    let store = open_store(folder).await;
     let trail = store.create_trail(&"contoso/production".parse().unwrap()).await.unwrap();
     append(&trail, (5..9).map(person).collect()).await;
     append(&trail, (0..count / 3).map(event).collect()).await;

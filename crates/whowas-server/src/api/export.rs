@@ -12,7 +12,7 @@ use futures::{Stream, StreamExt, stream};
 use hyper::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use serde::Deserialize;
 use tokio::sync::mpsc;
-use whowas_export::ExportFormat;
+use whowas_export::{Encoder, FileFormat};
 use whowas_query::{LoginPage, LoginRequest, LoginRow, QueryError};
 
 use super::params::{LoginParams, Params};
@@ -34,7 +34,7 @@ pub(crate) async fn stream(
     Params(params): Params<LoginParams>,
 ) -> Result<Response, Problem> {
     let format =
-        ExportFormat::from_word(&format.r#as).ok_or_else(|| Problem::invalid("as: write csv or jsonl"))?;
+        FileFormat::from_word(&format.r#as).map_err(|reason| Problem::invalid(format!("as: {reason}")))?;
     let now = app.now();
     let mut request = params.request(now)?;
     request.page = None;
@@ -60,32 +60,42 @@ pub(crate) async fn stream(
 /// client takes a part for the whole.
 async fn encode(
     rows: impl Stream<Item = Result<Vec<LoginRow>, QueryError>> + Send,
-    format: ExportFormat,
+    format: FileFormat,
     sender: mpsc::Sender<Result<Bytes, io::Error>>,
 ) {
-    let mut rows = std::pin::pin!(rows);
-    let mut out = format.header();
-    loop {
-        if !out.is_empty() && sender.send(Ok(std::mem::take(&mut out).into())).await.is_err() {
-            return;
-        }
-        match rows.next().await {
-            None => return,
-            Some(Ok(batch)) => batch.iter().for_each(|row| format.row(row, &mut out)),
-            Some(Err(error)) => {
-                tracing::error!(error = error.loggable(), "an export failed on its way");
-                let _ = sender.send(Err(io::Error::other("the export failed"))).await;
-                return;
-            }
-        }
+    if let Err(reason) = encode_into(rows, format, &sender).await {
+        tracing::error!(error = %reason, "an export failed on its way");
+        let _ = sender.send(Err(io::Error::other("the export failed"))).await;
     }
 }
 
+/// Ends early, without an error, when the client goes away. An error is told in words that name nobody.
+async fn encode_into(
+    rows: impl Stream<Item = Result<Vec<LoginRow>, QueryError>> + Send,
+    format: FileFormat,
+    sender: &mpsc::Sender<Result<Bytes, io::Error>>,
+) -> Result<(), String> {
+    let mut rows = std::pin::pin!(rows);
+    let mut out = Vec::new();
+    let failed = |error: whowas_export::EncodeError| error.to_string();
+    let mut encoder = Encoder::new(format, &mut out).map_err(failed)?;
+    while let Some(batch) = rows.next().await {
+        let batch = batch.map_err(|error| error.loggable().to_string())?;
+        encoder.rows(&batch, &mut out).map_err(failed)?;
+        if !out.is_empty() && sender.send(Ok(std::mem::take(&mut out).into())).await.is_err() {
+            return Ok(());
+        }
+    }
+    encoder.finish(&mut out).map_err(failed)?;
+    let _ = sender.send(Ok(out.into())).await;
+    Ok(())
+}
+
 /// Names and dates only: all of them are safe in a header and in a file system.
-fn file_name(environment: &str, request: &LoginRequest, page: &LoginPage, format: ExportFormat) -> String {
+fn file_name(environment: &str, request: &LoginRequest, page: &LoginPage, format: FileFormat) -> String {
     let date = |time: whowas_event::Time| time.to_string().chars().take(10).collect::<String>();
     let environment = environment.replace('/', "-");
     let last = page.to.saturating_add_ms(-1);
-    let (query, extension) = (request.query.as_str(), format.as_str());
+    let (query, extension) = (request.query.as_str(), format.extension());
     format!("{environment}_{query}_{}_{}.{extension}", date(page.from), date(last))
 }

@@ -9,7 +9,9 @@ pub(crate) mod logins;
 pub(crate) mod params;
 pub(crate) mod proof;
 pub(crate) mod records;
+pub(crate) mod sessions;
 pub(crate) mod tokens;
+pub(crate) mod usage;
 pub(crate) mod users;
 pub(crate) mod whole_range;
 

@@ -5,7 +5,7 @@ use hyper::http::request::Parts;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, de::DeserializeOwned};
 use whowas_event::Time;
-use whowas_query::{Filter, LoginRequest, NamedQuery, filter::parse_time};
+use whowas_query::{AsOf, Filter, LoginRequest, NamedQuery, filter::parse_time};
 
 use crate::problem::Problem;
 
@@ -39,22 +39,21 @@ pub(crate) struct LoginParams {
     limit: String,
     #[serde(default)]
     page: String,
+    #[serde(default)]
+    as_of: String,
 }
 
 impl LoginParams {
     /// The question. An empty parameter is an absent one, as forms send them.
     pub(crate) fn request(&self, now: Time) -> Result<LoginRequest, Problem> {
-        let limit = match self.limit.as_str() {
-            "" => 0,
-            digits => digits.parse().map_err(|_| Problem::invalid("limit: not a number"))?,
-        };
         Ok(LoginRequest {
             query: named_query(&self.query)?,
             from: time("from", &self.from, now)?,
             to: time("to", &self.to, now)?,
             filter: Filter::parse(&self.filter)?,
-            limit,
+            limit: number("limit", &self.limit, 0)?,
             page: (!self.page.is_empty()).then(|| self.page.clone()),
+            as_of: as_of(&self.as_of, now)?,
         })
     }
 }
@@ -68,6 +67,22 @@ pub(crate) fn named_query(word: &str) -> Result<NamedQuery, Problem> {
         let names: Vec<_> = NamedQuery::ALL.iter().map(|query| query.as_str()).collect();
         Problem::invalid(format!("query: there is no query of this name; there are {}", names.join(", ")))
     })
+}
+
+/// A number; `absent` if the parameter is.
+pub(crate) fn number<N: std::str::FromStr>(name: &str, text: &str, absent: N) -> Result<N, Problem> {
+    if text.is_empty() {
+        return Ok(absent);
+    }
+    text.parse().map_err(|_| Problem::invalid(format!("{name}: not a number")))
+}
+
+/// An earlier state of the trail: a size of the tree, or a time.
+pub(crate) fn as_of(text: &str, now: Time) -> Result<Option<AsOf>, Problem> {
+    let read = |text: &str| {
+        time("as_of", text, now)?.ok_or_else(|| Problem::invalid("as_of: write a size of the tree or a time"))
+    };
+    if text.is_empty() { Ok(None) } else { AsOf::parse(text, read).map(Some) }
 }
 
 /// The time zone of this name; UTC if none is named.

@@ -5,8 +5,11 @@
 
 pub(crate) mod environment;
 pub(crate) mod health;
+pub(crate) mod people;
+pub(crate) mod presence;
 pub(crate) mod raw_logs;
 pub(crate) mod sign_in;
+pub(crate) mod user_log;
 pub(crate) mod users;
 
 use std::sync::Arc;

@@ -121,7 +121,16 @@ async fn exports_are_complete_and_safe() {
     assert_eq!(world.trail().await.snapshot().size, size + 1);
     let jsonl = export("as=jsonl&filter=user:user3").await;
     assert_eq!(jsonl.text().lines().count(), 3_000 / 7 + usize::from(3_000 % 7 > 3));
-    assert_eq!(export("as=pdf").await.status, 400);
+    assert_eq!(export("as=ocsf&from=2026-11-01").await.text().lines().count(), 3_001);
+    assert!(export("as=csv-raw&from=2026-11-01").await.text().contains("\"=HYPERLINK("));
+    // Both end with what only a complete file has.
+    let parquet = export("as=parquet&from=2026-11-01").await;
+    assert!(parquet.body.starts_with(b"PAR1") && parquet.body.ends_with(b"PAR1"));
+    let xlsx = export("as=xlsx&from=2026-11-01").await;
+    assert!(xlsx.body.starts_with(b"PK\x03\x04") && xlsx.body.windows(4).any(|four| four == b"PK\x05\x06"));
+    assert!(xlsx.header("content-disposition").unwrap().ends_with(".xlsx\""));
+    let refused = export("as=pdf").await;
+    assert!(refused.status == 400 && refused.text().contains("xlsx"), "{}", refused.text());
     world.end().await;
 }
 

@@ -120,7 +120,7 @@ fn remarks(report: &StreamReport, now: Time) -> Vec<String> {
 async fn rebuild(store: &Store, trail: &Trail) -> Result<(), Failure> {
     let statement = "SELECT CAST(occurred_at AS BIGINT) AS at, CAST(body AS VARCHAR) AS body \
                      FROM records WHERE kind = 'coverage' ORDER BY position";
-    let mut batches = Engine::new()?.sql(trail, statement).await?;
+    let mut batches = Engine::new()?.sql(trail, statement, store.clock().now()).await?;
     let mut records = Vec::new();
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(QueryError::from)?;

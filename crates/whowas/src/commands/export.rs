@@ -11,7 +11,7 @@ use std::{
 use futures::StreamExt;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use whowas_export::ExportFormat;
+use whowas_export::{Encoder, FileFormat};
 use whowas_query::{Engine, WINDOW_DAYS_DEFAULT};
 use whowas_store::Clock;
 
@@ -24,9 +24,8 @@ use crate::{
 };
 
 pub(crate) async fn run(global: &Global, args: Export) -> Result<u8, Failure> {
-    let format = ExportFormat::from_word(&args.format).ok_or_else(|| {
-        Failure::not_understood(format!("there is no export as {}; use csv or jsonl", args.format))
-    })?;
+    let format = FileFormat::from_word(&args.format)
+        .map_err(|reason| Failure::not_understood(format!("--as {}: {reason}", args.format)))?;
     let now = config::SystemClock.now();
     let zone = times::zone(global.timezone.as_deref())?;
     let mut request = request(&args.question, now, &zone)?;
@@ -39,6 +38,9 @@ pub(crate) async fn run(global: &Global, args: Export) -> Result<u8, Failure> {
         if args.out == Path::new("-") {
             return Err(Failure::not_understood("--evidence makes a zip file: name one with --out"));
         }
+        let FileFormat::Rows(format) = format else {
+            return Err(Failure::not_understood("--evidence proves csv and jsonl; use one of them"));
+        };
         let filter = filter_text(&args.question);
         let asked = (&request, filter.as_str());
         let code = evidence::write(global, &args, &trail, asked, (from, to, now), format).await?;
@@ -56,17 +58,21 @@ pub(crate) async fn run(global: &Global, args: Export) -> Result<u8, Failure> {
     };
     let mut out = BufWriter::with_capacity(1 << 20, file);
     let (mut digest, mut count) = (Sha256::new(), 0_u64);
-    let mut bytes = format.header();
-    loop {
+    let mut bytes = Vec::new();
+    let encoding = |error: whowas_export::EncodeError| Failure::failed(error.to_string());
+    let mut encoder = Encoder::new(format, &mut bytes).map_err(encoding)?;
+    let mut put = |bytes: &mut Vec<u8>| {
         digest.update(&bytes);
-        out.write_all(&bytes)?;
-        bytes.clear();
-        let Some(batch) = rows.next().await else { break };
-        for row in batch? {
-            format.row(&row, &mut bytes);
-            count += 1;
-        }
+        out.write_all(bytes).map(|()| bytes.clear())
+    };
+    while let Some(batch) = rows.next().await {
+        let batch = batch?;
+        count += batch.len() as u64;
+        encoder.rows(&batch, &mut bytes).map_err(encoding)?;
+        put(&mut bytes)?;
     }
+    encoder.finish(&mut bytes).map_err(encoding)?;
+    put(&mut bytes)?;
     out.flush()?;
     record_access(&trail, "export", &args.question, (from, to, count), now).await?;
     store.close().await?;

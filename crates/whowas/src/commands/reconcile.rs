@@ -73,7 +73,7 @@ pub(crate) async fn run(global: &Global, args: Reconcile) -> Result<u8, Failure>
     let times = || export.ids.values().map(|(at, _)| *at);
     let (from, to) = (times().min(), times().max());
     let mut held = match from.zip(to) {
-        Some(range) => held(&trail, &source, range).await?,
+        Some(range) => held(&trail, &source, range, now).await?,
         None => Ids::new(),
     };
     drop_foreign_ends(&mut held, &export.ids);
@@ -172,13 +172,13 @@ fn read(args: &Reconcile, options: Options) -> Result<Export, Failure> {
 }
 
 /// The trail's sign-ins of a source within a time, both ends included.
-async fn held(trail: &Trail, source: &str, (from, to): (Time, Time)) -> Result<Ids, Failure> {
+async fn held(trail: &Trail, source: &str, (from, to): (Time, Time), now: Time) -> Result<Ids, Failure> {
     let statement = format!(
         "SELECT native_id, CAST(occurred_at AS BIGINT) AS at, position FROM logins \
          WHERE source = '{}' AND occurred_at >= '{from}' AND occurred_at <= '{to}'",
         source.replace('\'', "''")
     );
-    let mut batches = Engine::new()?.sql(trail, &statement).await?;
+    let mut batches = Engine::new()?.sql(trail, &statement, now).await?;
     let mut held = Ids::new();
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(QueryError::from)?;

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use serde_json::json;
 use whowas_event::Time;
-use whowas_query::{Engine, Filter, LoginRequest, NamedQuery};
+use whowas_query::{AsOf, Filter, LoginRequest, NamedQuery};
 use whowas_store::{Clock, Trail};
 
 use super::access;
@@ -17,10 +17,12 @@ use crate::{
 pub(crate) async fn run(global: &Global, args: Search) -> Result<u8, Failure> {
     let zone = times::zone(global.timezone.as_deref())?;
     let now = config::SystemClock.now();
-    let request = LoginRequest { limit: args.limit, page: args.page, ..request(&args.question, now, &zone)? };
+    let as_of = as_of(args.as_of.as_deref(), now, &zone)?;
+    let request =
+        LoginRequest { limit: args.limit, page: args.page, as_of, ..request(&args.question, now, &zone)? };
     let store = config::open(global, false).await?;
     let trail = store.trail(&args.question.environment).await?;
-    let page = Engine::new()?.logins(&trail, &request, now).await?;
+    let page = config::engine(global)?.logins(&trail, &request, now).await?;
     record_access(&trail, "search", &args.question, (page.from, page.to, page.total), now).await?;
     store.close().await?;
     if global.json {
@@ -70,13 +72,23 @@ pub(crate) fn request(question: &Question, now: Time, zone: &TimeZone) -> Result
     Ok(LoginRequest { query, from, to, filter, ..LoginRequest::default() })
 }
 
-/// The words of the command line as one filter: what the shell unquoted is quoted again.
+/// An earlier state of the trail: a size of the tree, or a time; of a date its end.
+pub(crate) fn as_of(text: Option<&str>, now: Time, zone: &TimeZone) -> Result<Option<AsOf>, Failure> {
+    text.map(|text| AsOf::parse(text, |text| times::parse(text, now, zone, true))).transpose()
+}
+
+/// The words of a question's filter.
 pub(crate) fn filter_text(question: &Question) -> String {
+    words(&question.filter)
+}
+
+/// The words of the command line as one filter: what the shell unquoted is quoted again.
+pub(crate) fn words(filter: &[String]) -> String {
     let quote = |word: &String| match word.split_once(':') {
         Some((key, value)) if value.contains(' ') && !value.contains('"') => format!("{key}:\"{value}\""),
         _ => word.clone(),
     };
-    question.filter.iter().map(quote).collect::<Vec<_>>().join(" ")
+    filter.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
 /// The question, the range and the number of rows, for the trail's own record of who looked.

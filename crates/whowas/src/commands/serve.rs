@@ -36,7 +36,8 @@ pub(crate) async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
         create_demo(global, &store).await?;
     }
     let syslog = Syslog::bind(Settings::load(global)?.syslog, options.tls.as_ref()).await?;
-    let server = Server::bind(store.clone(), options).await.map_err(failure)?;
+    let engine = config::engine(global)?;
+    let server = Server::bind_with(store.clone(), options, engine).await.map_err(failure)?;
     let server = server.with_witnesses(witnesses).await.map_err(failure)?;
     let (url, link) = (server.url(), server.sign_in_link().await?);
     if global.json {

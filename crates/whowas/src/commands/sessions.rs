@@ -20,7 +20,8 @@ pub(crate) fn run(global: &Global, args: &Sessions) -> Result<u8, Failure> {
     let zone = times::zone(global.timezone.as_deref())?;
     let now = SystemClock.now();
     let rules = session_rules::rules(&Settings::load(global)?.sessions);
-    let (pairing, rejected) = pair(args, rules, now)?;
+    let file = args.file.as_deref().unwrap_or(Path::new("-"));
+    let (pairing, rejected) = pair(args, file, rules, now)?;
     if global.json {
         for session in &pairing.sessions {
             output::json_line(&json(session))?;
@@ -36,10 +37,10 @@ pub(crate) fn run(global: &Global, args: &Sessions) -> Result<u8, Failure> {
 }
 
 /// The sessions of a file, and how many of its records were rejected.
-fn pair(args: &Sessions, rules: SessionRules, now: Time) -> Result<(Pairing, u64), Failure> {
+fn pair(args: &Sessions, path: &Path, rules: SessionRules, now: Time) -> Result<(Pairing, u64), Failure> {
     let options = import::read_options(&args.reading, now)?;
     let format = import::format_name(&args.reading);
-    let name = args.file.display().to_string();
+    let name = path.display().to_string();
     let gathering =
         RefCell::new(Gathering { builder: SessionBuilder::new(rules), format: "", record: 0, rejected: 0 });
     let mut begin = |start: whowas_format::FileStart<'_>| {
@@ -48,10 +49,10 @@ fn pair(args: &Sessions, rules: SessionRules, now: Time) -> Result<(Pairing, u64
     };
     let mut sink = |item| gathering.borrow_mut().take(item);
     let format = format.as_deref();
-    let read = if args.file == Path::new("-") {
+    let read = if path == Path::new("-") {
         read_each(Input::Stream(&mut io::stdin().lock()), &name, format, &options, &mut begin, &mut sink)
     } else {
-        let mut file = File::open(&args.file).map_err(|e| Failure::not_understood(format!("{name}: {e}")))?;
+        let mut file = File::open(path).map_err(|e| Failure::not_understood(format!("{name}: {e}")))?;
         let options = import::dated(options, &file);
         read_each(Input::File(&mut file), &name, format, &options, &mut begin, &mut sink)
     };
@@ -149,7 +150,7 @@ fn row(session: &Session, zone: &jiff::tz::TimeZone) -> Vec<String> {
 }
 
 /// `3d 04:05:06`
-fn duration(seconds: u64) -> String {
+pub(super) fn duration(seconds: u64) -> String {
     let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
     let clock = format!("{hours:02}:{:02}:{:02}", seconds / 60 % 60, seconds % 60);
     if days > 0 { format!("{days}d {clock}") } else { clock }

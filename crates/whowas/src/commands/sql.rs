@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use futures::StreamExt;
 use serde_json::json;
-use whowas_query::Engine;
 
 use super::access;
 use crate::{
@@ -25,7 +24,8 @@ pub(crate) async fn run(global: &Global, args: Sql) -> Result<u8, Failure> {
         }
     };
     let trail = store.trail(&name).await?;
-    let mut batches = Engine::new()?.sql(&trail, &args.statement).await?;
+    let now = store.clock().now();
+    let mut batches = config::engine(global)?.sql(&trail, &args.statement, now).await?;
     let mut rows = 0_u64;
     let mut shown = Vec::new();
     let mut out = io::stdout().lock();
@@ -46,7 +46,6 @@ pub(crate) async fn run(global: &Global, args: Sql) -> Result<u8, Failure> {
             arrow::util::pretty::pretty_format_batches(&shown).map_err(|e| Failure::failed(e.to_string()))?;
         writeln!(out, "{table}")?;
     }
-    let now = store.clock().now();
     access::record(&trail, "sql", json!({"rows": rows}), json!({"statement": args.statement}), now).await?;
     store.close().await?;
     Ok(DONE)

@@ -215,7 +215,7 @@ fn an_export_has_the_rows_of_the_search() {
     world
         .run(&format!("export --environment {P_E} --as docx --out x"))
         .exits(2)
-        .says("there is no export as docx; use csv or jsonl");
+        .says("there is no export of this name; there are csv, xlsx, jsonl, parquet, ocsf, csv-raw");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::script::World;
+use crate::script::{P_E, World};
 
 /// One record of a Linux wtmp file on x86-64.
 struct Wtmp<'a> {
@@ -288,5 +288,106 @@ fn sessions_are_those_of_last() {
         want.sort();
         got.sort();
         assert_eq!(got, want, "seed {seed}");
+    }
+}
+
+/// What `sessions` tells of a session alike, whether it comes from a file or from a trail.
+const MEMBERS: [&str; 16] = [
+    "user",
+    "user_id",
+    "domain",
+    "actor",
+    "host",
+    "ip",
+    "machine",
+    "line",
+    "service",
+    "logon_type",
+    "start",
+    "end",
+    "end_reason",
+    "end_confidence",
+    "duration_s",
+    "session_uid",
+];
+
+fn told(mut rows: Vec<Value>) -> Vec<Vec<Value>> {
+    rows.sort_by_key(|row| row["start"].to_string() + &row["session_uid"].to_string());
+    rows.iter().map(|row| MEMBERS.iter().map(|member| row[member].clone()).collect()).collect()
+}
+
+#[test]
+fn a_trail_has_the_sessions_of_its_files() {
+    for (name, bytes) in [("wtmp", wtmp(&DAY)), ("auth.log", AUTH_LOG.as_bytes().to_vec())] {
+        let world = World::new();
+        world.file(name, bytes);
+        let of_file = told(world.json(&format!("sessions --file {name}")));
+        world.run(&format!("import --environment {P_E} {name}")).exits(0);
+        let ask = format!("sessions --environment {P_E} --from 2000-01-01 --to 2100-01-01 --json");
+        assert!(of_file.len() > 1);
+        assert_eq!(told(world.run(&ask).exits(0).lines()), of_file, "{name}");
+        // Once more: what looking left in the trail is nobody's session.
+        assert_eq!(told(world.run(&ask).exits(0).lines()), of_file, "{name}");
+        let rows = world.sql("SELECT \"user\", line, end_reason FROM sessions WHERE \"end\" IS NOT NULL");
+        let is_ended = |session: &&Vec<Value>| !session[11].is_null();
+        assert_eq!(rows.len(), of_file.iter().filter(is_ended).count(), "{name}");
+        world.run(&format!("fsck --environment {P_E}")).exits(0);
+    }
+}
+
+#[test]
+fn who_was_signed_in_then_as_it_was_known_then() {
+    let world = World::new();
+    world.file("wtmp", wtmp(&DAY));
+    world.run(&format!("import --environment {P_E} wtmp")).exits(0);
+    let present = |more: &str| {
+        let rows = world.json(&format!("presence --environment {P_E} {more}"));
+        let mut users: Vec<String> = rows
+            .iter()
+            .map(|row| format!("{} {}", row["user"].as_str().unwrap(), row["end_reason"]))
+            .collect();
+        users.sort();
+        users
+    };
+    let at = "--at 2026-11-24T06:30:00Z";
+    assert_eq!(present(at), ["ada \"logout\"", "grace \"shutdown\""]);
+    // The first three records are the start of the machine and two logins.
+    assert_eq!(present(&format!("{at} --as-of 3")), ["ada \"open\"", "grace \"open\""]);
+    assert_eq!(present(&format!("{at} --as-of 2020-01-01")), [""; 0]);
+    assert_eq!(present(&format!("{at} -- user:grace")), ["grace \"shutdown\""]);
+    let run = world.run(&format!("presence --environment {P_E} {at}")).exits(0).says("2 of 2 sessions");
+    assert!(run.stdout.contains("grace") && run.stdout.contains("tty1"), "{run}");
+    world.run(&format!("presence --environment {P_E} --at 2100-01-01")).exits(2).says("has not come yet");
+    world.run(&format!("presence --environment {P_E} --as-of 1000")).exits(2).says("the tree has");
+    world.run("sessions --timezone UTC").exits(2);
+    let page = world.run(&format!(
+        "sessions --environment {P_E} --from 2000-01-01 --to 2100-01-01 --limit 3 --query logon-without-logoff"
+    ));
+    page.exits(0).says("3 of 3 sessions").shows("superseded");
+    let rows =
+        world.json(&format!("at-once --environment {P_E} --from 2026-11-24 --to 2026-11-24 --points 4"));
+    assert_eq!(rows.iter().map(|row| row["most"].as_u64().unwrap()).collect::<Vec<_>>(), [0, 2, 2, 2]);
+}
+
+#[test]
+fn who_uses_the_system_and_who_does_not() {
+    let world = World::with(&["logins-week-46.csv", "system-users.json"]);
+    let everybody = world.json(&format!("dormant --environment {P_E} --days 0"));
+    let never = everybody.iter().filter(|one| one["last_login"].is_null()).count();
+    assert!(everybody.len() > never, "{everybody:?}");
+    assert!(everybody.iter().all(|one| one["days_since_last_login"].as_i64() != Some(-1)));
+    let ages = world.json(&format!("aging --environment {P_E} --ranges 1,2,3650"));
+    let sum: u64 = ages.iter().map(|range| range["users"].as_u64().unwrap()).sum();
+    assert_eq!((ages.len(), sum), (5, everybody.len() as u64));
+    let distinct = world.json(&format!("distinct-users --environment {P_E} --from 2000-01-01"));
+    assert_eq!(distinct.len(), everybody.len() - never);
+    let by_day = world.json(&format!("distinct-users --environment {P_E} --from 2000-01-01 --by-day"));
+    assert!(by_day.len() >= distinct.len() && by_day.iter().all(|row| row["day"].is_string()));
+    world.run(&format!("after-leaving --environment {P_E}")).exits(0).says("sign-ins");
+    world.run(&format!("dormant --environment {P_E} --status asleep")).exits(2);
+    world.run(&format!("search --environment {P_E} --query events-for-user")).exits(2).says("which user");
+    let looks = world.sql("SELECT action FROM access");
+    for action in ["dormant", "aging", "distinct-users", "after-leaving"] {
+        assert!(looks.iter().any(|look| look["action"] == action), "{action}");
     }
 }

@@ -183,7 +183,7 @@ impl Asked {
             NamedQuery::UserLoginEvents => known.activity() != "logoff",
             NamedQuery::SignInFailures => known.status() == "failure",
             NamedQuery::SignOuts => known.activity() == "logoff",
-            NamedQuery::AllEvents => true,
+            NamedQuery::AllEvents | NamedQuery::EventsForUser | NamedQuery::EventsForBrowserSession => true,
         };
         let is_in_range = known.time(&["time"]).is_some_and(|at| at >= self.from && at < self.to);
         if !(is_login && is_named && is_in_range) {

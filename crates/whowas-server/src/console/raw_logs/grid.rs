@@ -15,6 +15,15 @@ const BACK_MAX: usize = 20;
 /// Stands for the first page among remembered page tokens.
 const FIRST_PAGE: &str = "first";
 
+/// What *Export grid* offers beside CSV.
+const EXPORTS: [(&str, &str); 5] = [
+    ("Excel workbook (XLSX)", "xlsx"),
+    ("JSON Lines", "jsonl"),
+    ("Parquet", "parquet"),
+    ("OCSF, JSON Lines", "ocsf"),
+    ("CSV for programs, without the guard against formulas", "csv-raw"),
+];
+
 /// A row as the grid shows it.
 pub(super) struct GridRow {
     pub(super) position: u64,
@@ -44,6 +53,8 @@ pub(super) struct Grid {
     pub(super) newer: Option<String>,
     pub(super) older: Option<String>,
     pub(super) export: String,
+    /// The other formats: what they are called, and where.
+    pub(super) exports: Vec<(&'static str, String)>,
     pub(super) api: String,
     /// Where histogram and common values are.
     pub(super) summary: String,
@@ -126,6 +137,7 @@ impl Links<'_> {
             newer: newer.map(|(token, back)| self.with_page(&token, &back)),
             older: page.next.map(|token| self.with_page(&token, &older)),
             export: self.api("export", "csv"),
+            exports: EXPORTS.map(|(title, word)| (title, self.api("export", word))).into(),
             api: self.api("logins", ""),
             summary: self.summary(),
         }

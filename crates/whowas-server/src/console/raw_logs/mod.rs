@@ -104,6 +104,7 @@ impl RawLogParams {
             filter: Filter::parse(&self.filter)?,
             limit: PAGE_ROWS,
             page: (!self.page.is_empty()).then(|| self.page.clone()),
+            as_of: None,
         })
     }
 }
