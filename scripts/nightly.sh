@@ -5,6 +5,7 @@
 #
 # WHOWAS_KILL_ROUNDS  how often a writing server is killed and recovered (1000)
 # WHOWAS_FLIPS        bits that are flipped in the files of a trail (10000)
+# WHOWAS_SEEDS        stories of a simulated source, each with its own faults (1000)
 # PROPTEST_CASES      cases of every property (5000)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,8 +13,9 @@ exec </dev/null
 
 export WHOWAS_KILL_ROUNDS="${WHOWAS_KILL_ROUNDS:-1000}"
 export WHOWAS_FLIPS="${WHOWAS_FLIPS:-10000}"
+export WHOWAS_SEEDS="${WHOWAS_SEEDS:-1000}"
 export PROPTEST_CASES="${PROPTEST_CASES:-5000}"
 export NODE_PATH="$PWD/target/browser/node_modules"
 
-echo "kill rounds: $WHOWAS_KILL_ROUNDS, flipped bits: $WHOWAS_FLIPS, cases of a property: $PROPTEST_CASES"
+echo "kill rounds: $WHOWAS_KILL_ROUNDS, flipped bits: $WHOWAS_FLIPS, stories: $WHOWAS_SEEDS, cases of a property: $PROPTEST_CASES"
 cargo test --workspace --locked --no-fail-fast

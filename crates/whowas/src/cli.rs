@@ -1,9 +1,13 @@
 //! The command line: a contract that scripts depend on. One enum, one variant per command.
 
+mod coverage;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use whowas_event::EnvironmentName;
+
+pub(crate) use self::coverage::{Coverage, Reconcile};
 
 /// Who was signed in, when, from where — and is that all of it?
 #[derive(Debug, Parser)]
@@ -47,6 +51,10 @@ pub(crate) enum Command {
     Formats,
     /// Ask a trail
     Search(Search),
+    /// What time of which source is covered: closed, open, at risk or lost
+    Coverage(Coverage),
+    /// Compare a trail with another export of the same time: what is missing on which side
+    Reconcile(Reconcile),
     /// Sessions of an environment, or of one file without a store: who was signed in from when to when
     Sessions(Sessions),
     /// Who was signed in at an instant

@@ -1,6 +1,7 @@
 //! One file per command; this one finds the right file.
 
 mod access;
+mod coverage;
 mod export;
 mod formats;
 mod import;
@@ -11,6 +12,7 @@ mod normalize;
 mod people;
 mod presence;
 mod proof;
+mod reconcile;
 mod rejected;
 mod search;
 mod serve;
@@ -37,6 +39,8 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Normalize(args) => normalize::run(args),
         Command::Formats => formats::run(&global),
         Command::Search(args) => search::run(&global, args).await,
+        Command::Coverage(args) => coverage::run(&global, args).await,
+        Command::Reconcile(args) => reconcile::run(&global, args).await,
         Command::Sessions(args) => match args.environment.clone() {
             Some(environment) => presence::sessions(&global, &environment, args).await,
             None => sessions::run(&global, &args),

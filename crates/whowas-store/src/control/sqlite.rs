@@ -9,12 +9,16 @@ use sqlx::{
 };
 use whowas_event::{EnvironmentName, Time};
 
-use super::{Commit, Control, Environment, Person, Rejected, Scope, SecretHash, SessionKind, Token};
+use super::{
+    Commit, Control, Environment, Person, Progress, Rejected, Scope, SecretHash, SessionKind, StoredStream,
+    StoredWindow, Token, sqlite_progress,
+};
 use crate::StoreError;
 
 /// What leads from each version of the tables to the next, beginning with no tables at all. The version is
 /// kept in `user_version`. A step that was released is never changed: the next one is added.
-const STEPS: [&str; 2] = [FIRST_TABLES, "ALTER TABLE rejected ADD COLUMN column_number INTEGER"];
+const STEPS: [&str; 3] =
+    [FIRST_TABLES, "ALTER TABLE rejected ADD COLUMN column_number INTEGER", sqlite_progress::TABLES];
 
 const FIRST_TABLES: &str = "
 CREATE TABLE environments (
@@ -81,7 +85,7 @@ fn from_db(value: i64, what: &str) -> Result<u64, StoreError> {
     u64::try_from(value).map_err(|_| StoreError::corrupt(format!("control database: {what} is negative")))
 }
 
-fn time(ms: i64) -> Result<Time, StoreError> {
+pub(super) fn time(ms: i64) -> Result<Time, StoreError> {
     Time::from_ms(ms).map_err(|_| StoreError::corrupt("control database: a time is out of range"))
 }
 
@@ -201,8 +205,32 @@ impl Control for SqliteControl {
             .execute(&mut *transaction)
             .await?;
         }
+        for progress in &commit.progress {
+            sqlite_progress::write(&mut transaction, name, progress).await?;
+        }
         transaction.commit().await?;
         Ok(true)
+    }
+
+    async fn streams(&self, name: &EnvironmentName) -> Result<Vec<StoredStream>, StoreError> {
+        sqlite_progress::streams(&self.pool, name).await
+    }
+
+    async fn windows(
+        &self,
+        name: &EnvironmentName,
+        source_stream: (&str, &str),
+        from_to: (Time, Time),
+    ) -> Result<Vec<StoredWindow>, StoreError> {
+        sqlite_progress::windows(&self.pool, name, source_stream, from_to).await
+    }
+
+    async fn replace_coverage(
+        &self,
+        name: &EnvironmentName,
+        progress: &[Progress],
+    ) -> Result<(), StoreError> {
+        sqlite_progress::replace(&self.pool, name, progress).await
     }
 
     async fn people(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError> {

@@ -4,7 +4,10 @@ use sqlx::Connection;
 use whowas_event::Time;
 use whowas_store::{
     Person, StoreError,
-    control::{Commit, Control, Environment, Rejected, Scope, SessionKind, SqliteControl, Token},
+    control::{
+        Commit, Control, CoverageChange, Environment, Progress, Rejected, Scope, SessionKind, SqliteControl,
+        StoredWindow, Token,
+    },
 };
 
 use crate::world::name;
@@ -26,6 +29,7 @@ fn environment() -> Environment {
 
 async fn conforms(control: &dyn Control) {
     environments_commit_by_compare_and_swap(control).await;
+    progress_is_committed_with_the_checkpoint(control).await;
     rejected_records_are_kept_until_resolved(control).await;
     tokens_are_found_by_secret_until_revoked(control).await;
     sessions_end_once(control).await;
@@ -37,7 +41,7 @@ async fn environments_commit_by_compare_and_swap(control: &dyn Control) {
     assert!(matches!(control.create_environment(&environment()).await, Err(StoreError::Invalid(_))));
     let person = Person { id: "p".into(), uid: Some("u".into()), position: 3, ..Person::default() };
     let commit =
-        Commit { expected_size: 0, size: 9, checkpoint: "nine".into(), people: vec![person.clone()] };
+        Commit { size: 9, checkpoint: "nine".into(), people: vec![person.clone()], ..Commit::default() };
     assert!(control.commit(&name(), &commit).await.unwrap());
     // The loser changes nothing, not even the people.
     let late = Commit { people: vec![Person { id: "q".into(), ..person.clone() }], size: 4, ..commit };
@@ -46,11 +50,63 @@ async fn environments_commit_by_compare_and_swap(control: &dyn Control) {
     assert_eq!((now.size, now.checkpoint.as_str(), now.secret), (9, "nine", [7; 32]));
     assert_eq!(control.people(&name()).await.unwrap(), std::slice::from_ref(&person));
     let renamed = Person { name: Some("new".into()), position: 12, ..person };
-    let commit =
-        Commit { expected_size: 9, size: 13, checkpoint: "13".into(), people: vec![renamed.clone()] };
+    let commit = Commit {
+        expected_size: 9,
+        size: 13,
+        checkpoint: "13".into(),
+        people: vec![renamed.clone()],
+        ..Commit::default()
+    };
     assert!(control.commit(&name(), &commit).await.unwrap());
     assert_eq!(control.people(&name()).await.unwrap(), [renamed]);
     assert_eq!(control.environments().await.unwrap().len(), 1);
+}
+
+async fn progress_is_committed_with_the_checkpoint(control: &dyn Control) {
+    let window = |from, to, entry: &str| StoredWindow { from: at(from), to: at(to), entry: entry.into() };
+    let change = |from, to, windows| Some(CoverageChange { from: at(from), to: at(to), windows });
+    let first = Progress {
+        source: "entra".into(),
+        stream: "interactive".into(),
+        cursor: Some("page 1".into()),
+        summary: Some("new".into()),
+        coverage: change(0, 40, vec![window(0, 10, "a"), window(10, 20, "b"), window(20, 40, "c")]),
+    };
+    let commit = |expected_size, progress| Commit {
+        expected_size,
+        size: 13,
+        checkpoint: "13".into(),
+        progress: vec![progress],
+        ..Commit::default()
+    };
+    assert!(control.commit(&name(), &commit(13, first.clone())).await.unwrap());
+    // A writer that lost its race changes nothing here either.
+    let lost = Progress { cursor: Some("page 9".into()), coverage: change(0, 40, vec![]), ..first.clone() };
+    assert!(!control.commit(&name(), &commit(9, lost)).await.unwrap());
+    let windows = async |from, to| {
+        control.windows(&name(), ("entra", "interactive"), (at(from), at(to))).await.unwrap()
+    };
+    assert_eq!(windows(10, 20).await, [window(10, 20, "b")]);
+    assert_eq!(windows(15, 21).await, [window(10, 20, "b"), window(20, 40, "c")]);
+    assert_eq!((windows(40, 90).await, windows(0, 90).await.len()), (vec![], 3));
+    let split = change(10, 20, vec![window(10, 15, "d"), window(15, 20, "e")]);
+    let second = Progress { cursor: None, summary: Some("old".into()), coverage: split, ..first };
+    assert!(control.commit(&name(), &commit(13, second)).await.unwrap());
+    let entries: Vec<_> = windows(0, 90).await.into_iter().map(|window| window.entry).collect();
+    assert_eq!(entries, ["a", "d", "e", "c"]);
+    let streams = control.streams(&name()).await.unwrap();
+    let [stream] = streams.as_slice() else { panic!("{streams:?}") };
+    assert_eq!((stream.cursor.as_deref(), stream.summary.as_deref()), (Some("page 1"), Some("old")));
+    let rebuilt = Progress {
+        source: "files".into(),
+        coverage: change(5, 6, vec![window(5, 6, "z")]),
+        ..Progress::default()
+    };
+    control.replace_coverage(&name(), &[rebuilt]).await.unwrap();
+    assert_eq!(windows(0, 90).await, []);
+    let streams = control.streams(&name()).await.unwrap();
+    let kept: Vec<_> = streams.iter().map(|one| (one.source.as_str(), one.cursor.as_deref())).collect();
+    assert_eq!(kept, [("entra", Some("page 1")), ("files", None)]);
 }
 
 async fn rejected_records_are_kept_until_resolved(control: &dyn Control) {
@@ -129,7 +185,7 @@ async fn older_tables_are_brought_up_to_date_and_newer_ones_are_refused() {
         connection.close().await.unwrap();
     };
     conforms(&SqliteControl::open(&path).await.unwrap()).await;
-    sql("ALTER TABLE rejected DROP COLUMN column_number; PRAGMA user_version = 1").await;
+    sql("ALTER TABLE rejected DROP COLUMN column_number; DROP TABLE streams; DROP TABLE coverage; PRAGMA user_version = 1").await;
     let control = SqliteControl::open(&path).await.unwrap();
     let kept = control.rejected(&name(), 0, 10).await.unwrap();
     assert_eq!(kept.iter().map(|one| (one.record, one.column)).collect::<Vec<_>>(), [(5, None)]);
