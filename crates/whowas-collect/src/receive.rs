@@ -9,7 +9,7 @@ use whowas_event::{
     Admitted, Time,
     admit::{RAW_BYTES_MAX, RawData, admit_or_return},
 };
-use whowas_format::{Item, Place, contract::PROBLEM_RAW_BYTES_MAX};
+use whowas_format::{Item, Place, Stop, contract::PROBLEM_RAW_BYTES_MAX};
 use whowas_store::{
     Batch, StoreError, Trail, WhenFull,
     control::{Control, Rejected},
@@ -22,6 +22,9 @@ use crate::{
 
 /// Appends of one request that wait for their commit at once.
 const APPENDS_IN_FLIGHT: usize = 4;
+/// Raw bytes of the records of one request. A request repeats little; one that says much about all of its records, in few
+/// bytes, would be many times as large as records.
+const TAKEN_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Refusals of one request that are told one by one: enough for every batch that senders make.
 const REFUSALS_MAX: usize = 10_000;
 
@@ -54,6 +57,7 @@ pub struct Refusal {
 pub struct Taken {
     parcel: Parcel,
     items: u64,
+    bytes: usize,
     set_aside: u64,
     records: Vec<Admitted>,
     rejected: Vec<Rejected>,
@@ -67,6 +71,7 @@ impl Taken {
         Self {
             parcel,
             items: 0,
+            bytes: 0,
             set_aside: 0,
             records: Vec::new(),
             rejected: Vec::new(),
@@ -80,6 +85,15 @@ impl Taken {
         self.records.len()
     }
 
+    /// Takes the next item, as formats hand them over; stops them when this is more than one request may be.
+    ///
+    /// # Errors
+    /// It is too much: nothing of it should be recorded.
+    pub fn sink(&mut self, item: Item) -> Result<(), Stop> {
+        self.item(item);
+        if self.bytes > TAKEN_BYTES_MAX { Err(Stop) } else { Ok(()) }
+    }
+
     /// Takes the next item.
     pub fn item(&mut self, item: Item) {
         self.items += 1;
@@ -87,7 +101,10 @@ impl Taken {
             Item::SetAside { .. } => self.set_aside += 1,
             Item::Problem(problem) => self.reject(problem.place, problem.reason, problem.raw),
             Item::Draft(draft) => match admit_or_return(draft, self.parcel.raw) {
-                Ok(admitted) => self.records.push(admitted),
+                Ok(admitted) => {
+                    self.bytes += admitted.raw.len();
+                    self.records.push(admitted);
+                }
                 Err((rejection, raw)) => {
                     let place = Place { record: self.items, ..Place::default() };
                     self.reject(place, rejection.to_string(), raw);
@@ -98,6 +115,7 @@ impl Taken {
 
     fn reject(&mut self, place: Place, reason: String, mut raw: Vec<u8>) {
         self.n_rejected += 1;
+        self.bytes += raw.len();
         if self.refusals.len() < REFUSALS_MAX {
             self.refusals.push(Refusal { record: place.record, reason: reason.clone() });
         }
@@ -156,6 +174,8 @@ pub async fn record(
     let received = record_uncounted(trail, control, taken, when_full, intake).await;
     match &received {
         Ok(received) => {
+            let Received { recorded, duplicate, set_aside, rejected, .. } = received;
+            tracing::debug!(environment = %trail.name(), recorded, duplicate, set_aside, rejected, "received");
             intake.add(Outcome::Recorded, received.recorded);
             intake.add(Outcome::Duplicate, received.duplicate);
             intake.add(Outcome::SetAside, received.set_aside);
@@ -175,7 +195,7 @@ async fn record_uncounted(
     when_full: WhenFull,
     intake: &Intake,
 ) -> Result<Received, StoreError> {
-    let Taken { parcel, items: _, set_aside, records, mut rejected, n_rejected, refusals } = taken;
+    let Taken { parcel, items: _, bytes: _, set_aside, records, mut rejected, n_rejected, refusals } = taken;
     let mut received = Received { set_aside, rejected: n_rejected, refusals, ..Received::default() };
     let batch = |records| Batch {
         source: parcel.source.clone(),

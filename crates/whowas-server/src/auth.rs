@@ -34,7 +34,7 @@ pub(crate) const SESSION_HOURS: i64 = 12;
 pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// Who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Who {
     /// The administrator, by a console session.
     Administrator,

@@ -37,10 +37,10 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Requests at once on one connection of HTTP/2.
 const STREAMS_MAX: u32 = 64;
-/// How much of bodies a client may send ahead on one connection: streams share it.
-const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// How much of bodies a client may send ahead on one connection: streams share it. On 1,024 connections, 256 MB.
+const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 /// The same for one request.
-const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 /// How often a client of HTTP/2 is asked whether it is still there, and how long it may take to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 

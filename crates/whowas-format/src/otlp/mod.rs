@@ -53,7 +53,7 @@ static INFO: Info = Info {
 /// The largest request that is read, in bytes, however it comes: the Collector's batches of 8,192 records have some 8 MiB.
 pub const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A larger resource is not repeated with each of its records: only what is read of it is.
-const RESOURCE_BYTES_MAX: usize = 16 * 1024;
+const RESOURCE_BYTES_MAX: usize = 4 * 1024;
 
 /// Why a request as a whole is not understood.
 #[derive(Debug, thiserror::Error)]
@@ -162,16 +162,17 @@ fn read_request(request: Value, place: Place, sink: &mut Sink<'_>) -> Result<u64
 
 /// The resource that records come from.
 struct Around {
-    /// As it is kept with each record.
-    kept: Value,
+    /// Its JSON, as it is kept with each record.
+    kept: String,
     attributes: Map<String, Value>,
 }
 
 impl Around {
     fn new(resource: &Value) -> Self {
         let attributes = record::attributes(resource).unwrap_or_default();
-        let is_small = resource.to_string().len() <= RESOURCE_BYTES_MAX;
-        let kept = if is_small { resource.clone() } else { record::resource_of(&attributes) };
+        let whole = resource.to_string();
+        let is_small = whole.len() <= RESOURCE_BYTES_MAX;
+        let kept = if is_small { whole } else { record::resource_of(&attributes).to_string() };
         Self { kept, attributes }
     }
 }
@@ -180,6 +181,15 @@ impl Around {
 fn scope(scope: &Value) -> Value {
     let text = |name| scope.get(name).and_then(Value::as_str).filter(|text| text.len() <= 256);
     json!({ "name": text("name").unwrap_or_default(), "version": text("version").unwrap_or_default() })
+}
+
+/// The JSON of a request with one record. What is around the record is not written anew each time.
+fn of_one(log: &Value, resource: &Around, scope: &Value) -> Vec<u8> {
+    let kept = &resource.kept;
+    format!(
+        "{{\"resourceLogs\":[{{\"resource\":{kept},\"scopeLogs\":[{{\"scope\":{scope},\"logRecords\":[{log}]}}]}}]}}"
+    )
+    .into_bytes()
 }
 
 fn each(
@@ -193,10 +203,7 @@ fn each(
     if let Ok(record::Found::Aside(category)) = found {
         return sink(Item::SetAside { category });
     }
-    let raw = json!({
-        "resourceLogs": [{ "resource": resource.kept, "scopeLogs": [{ "scope": scope, "logRecords": [log] }] }]
-    });
-    let raw = raw.to_string().into_bytes();
+    let raw = of_one(log, resource, scope);
     match found {
         Err(reason) => sink(Item::Problem(Problem { place, reason, raw })),
         Ok(record::Found::Events(events)) => events.into_iter().try_for_each(|mut event| {

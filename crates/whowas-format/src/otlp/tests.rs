@@ -245,10 +245,7 @@ fn both_encodings_say_the_same() {
     };
     read_protobuf(&wire_request(&wire_start()), &mut sink).unwrap();
     read_json(request(vec![start()]).to_string().as_bytes(), &mut sink).unwrap();
-    for event in &mut events {
-        assert!(matches!(event.native_id, NativeId::Derived(_)));
-        event.native_id = NativeId::default(); // Made of the text, which has an empty version in one of them.
-    }
+    assert!(events.iter().all(|event| matches!(event.native_id, NativeId::Derived(_))));
     assert_eq!(events.len(), 4);
     assert_eq!((&events[0], &events[1]), (&events[2], &events[3]));
 }

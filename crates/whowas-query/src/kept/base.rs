@@ -74,7 +74,8 @@ impl Base {
 
     fn push(&mut self, run: Arc<Run>) {
         self.gone.extend(&run.gone);
-        self.gone.sort_unstable();
+        // Sorted runs one after the other: a stable sort merges them.
+        self.gone.sort();
         for one in &run.replaced {
             let by = self.replaced.entry(one.position).or_insert(one.by);
             *by = one.by.min(*by);

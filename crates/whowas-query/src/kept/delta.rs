@@ -226,6 +226,11 @@ impl Delta {
     pub(crate) fn rows(&self) -> (Vec<Row>, Vec<Row>) {
         let (mut came, mut gone) = (Vec::new(), Vec::new());
         for Change { before, after } in self.changes.values() {
+            // Nearly every lane is new.
+            if before.is_empty() {
+                came.extend(after);
+                continue;
+            }
             let (old, new): (BTreeSet<&Row>, BTreeSet<&Row>) =
                 (before.iter().collect(), after.iter().collect());
             came.extend(after.iter().filter(|row| !old.contains(row)));

@@ -42,7 +42,7 @@ async fn received(app: &Arc<App>, request: Request) -> Result<Json<Value>, Probl
         ));
     }
     let packing = inbound::Packing::of(&parts.headers)?;
-    let packed = inbound::read(&app.inbound, body, BODY_BYTES_MAX).await?;
+    let packed = inbound::read(&app.inbound, permit.caller.who, body, BODY_BYTES_MAX).await?;
     let whole = inbound::unpack(&app.inbound, packed, packing, BODY_BYTES_MAX).await?;
     let taken = super::take(app, &permit, RECEIVER, whole.bytes.clone(), move |bytes, options, taken| {
         let event = match is_json {
@@ -50,11 +50,8 @@ async fn received(app: &Arc<App>, request: Request) -> Result<Json<Value>, Probl
             false => Some(cloudevents::structured(attributes, kind.as_deref(), bytes)),
         };
         let mut input = event.as_deref().unwrap_or(bytes);
-        let read = cloudevents::CloudEvents.read(&mut input, options, &mut |item| {
-            taken.item(item);
-            Ok(())
-        });
-        read.map(drop).map_err(|error| Problem::invalid(error.to_string()))
+        let read = cloudevents::CloudEvents.read(&mut input, options, &mut |item| taken.sink(item));
+        read.map(drop).map_err(super::of_read)
     })
     .await?;
     Ok(Json(json!({

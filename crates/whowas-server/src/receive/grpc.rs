@@ -56,7 +56,8 @@ async fn exported(app: &Arc<App>, request: Request) -> Result<Received, Problem>
     }
     let permit = super::permit(app, &parts).await?;
     let packing = Packing::of_word(header("grpc-encoding").unwrap_or_default())?;
-    let framed = inbound::read(&app.inbound, body, REQUEST_BYTES_MAX + PREFIX_BYTES).await?;
+    let framed =
+        inbound::read(&app.inbound, permit.caller.who, body, REQUEST_BYTES_MAX + PREFIX_BYTES).await?;
     let (is_packed, message) = message(&framed.bytes)?;
     let packing = if is_packed { packing } else { Packing::Plain };
     let whole = inbound::unpack(&app.inbound, framed.with(message), packing, REQUEST_BYTES_MAX).await?;

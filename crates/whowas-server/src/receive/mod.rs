@@ -20,7 +20,7 @@ use whowas_collect::{
     receive::{Parcel, Received, Taken, record},
 };
 use whowas_event::admit::RawData;
-use whowas_format::Options;
+use whowas_format::{Options, ReadError};
 use whowas_store::WhenFull;
 
 use crate::{
@@ -77,4 +77,17 @@ pub(crate) async fn take(
     };
     let intake = app.intakes.of(IntakeName { receiver: name, environment: permit.name.clone(), source });
     Ok(record(&permit.trail, app.control().as_ref(), taken, WhenFull::Fail, &intake).await?)
+}
+
+/// Few bytes that would be very many records.
+pub(crate) fn too_much() -> Problem {
+    Problem::too_large("the records of the request are more than 64 MiB: send smaller batches")
+}
+
+/// What a format cannot read as a whole.
+pub(crate) fn of_read(error: ReadError) -> Problem {
+    match error {
+        ReadError::Stopped(_) => too_much(),
+        other => Problem::invalid(other.to_string()),
+    }
 }

@@ -86,7 +86,7 @@ async fn export(app: &Arc<App>, request: Request, encoding: Encoding) -> Result<
     let (parts, body) = request.into_parts();
     let permit = super::permit(app, &parts).await?;
     let packing = inbound::Packing::of(&parts.headers)?;
-    let packed = inbound::read(&app.inbound, body, REQUEST_BYTES_MAX).await?;
+    let packed = inbound::read(&app.inbound, permit.caller.who, body, REQUEST_BYTES_MAX).await?;
     let whole = inbound::unpack(&app.inbound, packed, packing, REQUEST_BYTES_MAX).await?;
     super::take(app, &permit, RECEIVER, whole.bytes.clone(), move |bytes, _, taken| {
         read(bytes, encoding, taken)
@@ -96,15 +96,15 @@ async fn export(app: &Arc<App>, request: Request, encoding: Encoding) -> Result<
 
 /// Reads a request of either encoding.
 pub(crate) fn read(bytes: &[u8], encoding: Encoding, taken: &mut Taken) -> Result<(), Problem> {
-    let mut sink = |item: Item| {
-        taken.item(item);
-        Ok(())
-    };
+    let mut sink = |item: Item| taken.sink(item);
     let read = match encoding {
         Encoding::Protobuf => otlp::read_protobuf(bytes, &mut sink),
         Encoding::Json => otlp::read_json(bytes, &mut sink),
     };
-    read.map(drop).map_err(|error: RequestError| Problem::invalid(error.to_string()))
+    read.map(drop).map_err(|error| match error {
+        RequestError::Stop(_) => super::too_much(),
+        other => Problem::invalid(other.to_string()),
+    })
 }
 
 /// What the sender is told about rejected records.

@@ -146,18 +146,16 @@ async fn tracked(app: &Arc<App>, token: Option<String>, request: Request) -> Res
         None => key_of_first(&mut beginning, &mut stream, packing).await?,
     };
     let permit = auth::receiver(app, &token, peer(&parts)).await?;
-    let packed = inbound::read_on(&app.inbound, beginning, &mut stream, BODY_BYTES_MAX).await?;
+    let packed =
+        inbound::read_on(&app.inbound, permit.caller.who, beginning, &mut stream, BODY_BYTES_MAX).await?;
     let whole = inbound::unpack(&app.inbound, packed, packing, BODY_BYTES_MAX).await?;
     let known = app.known.of(&permit);
     let remembered = known.clone();
     let taken = super::take(app, &permit, RECEIVER, whole.bytes.clone(), move |bytes, options, taken| {
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut input = bytes;
-        let read = appinsights::read(&mut input, options, &mut known, &mut |item| {
-            taken.item(item);
-            Ok(())
-        });
-        read.map(drop).map_err(|error| Problem::invalid(error.to_string()))
+        let read = appinsights::read(&mut input, options, &mut known, &mut |item| taken.sink(item));
+        read.map(drop).map_err(super::of_read)
     })
     .await;
     if taken.is_err() {

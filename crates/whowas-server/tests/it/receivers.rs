@@ -190,6 +190,23 @@ async fn a_bomb_is_refused_in_under_a_second() {
 }
 
 #[tokio::test]
+async fn few_bytes_that_would_be_very_many_are_refused() {
+    let world = World::new().await;
+    let token = world.token(Scope::Ingest, Some(ENVIRONMENT)).await;
+    // A resource of 4 KB, which would stand in each of 30,000 records.
+    let record = start("s").to_string();
+    let records = vec![record; 30_000].join(",");
+    let body = format!(
+        "{{\"resourceLogs\":[{{\"resource\":{{\"attributes\":[{{\"key\":\"x\",\"value\":{{\"stringValue\":\"{}\"}}}}]}},\"scopeLogs\":[{{\"logRecords\":[{records}]}}]}}]}}",
+        "x".repeat(3_900)
+    );
+    let answer = send(&world, &token, &[JSON], body.into_bytes()).await;
+    assert_eq!(answer.status, 413, "{}", answer.text());
+    assert_eq!(world.trail().await.snapshot().size, 0);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_trail_that_has_stopped_asks_senders_to_come_back() {
     let world = World::new().await;
     let token = world.token(Scope::Ingest, Some(ENVIRONMENT)).await;

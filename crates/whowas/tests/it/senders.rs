@@ -1,6 +1,7 @@
 //! Real senders: the SDKs and daemons that people have, against the real binary. Those that are killed, and ours.
 
 use std::{
+    io::Write,
     net::{TcpListener, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -151,6 +152,25 @@ fn the_sdk_of_opentelemetry_sends_sessions() {
 }
 
 #[test]
+fn grpc_tells_what_is_wrong_by_its_codes() {
+    if !has_python("grpc") {
+        return;
+    }
+    let (world, token) = world();
+    let serving = world.serve();
+    let said = run(python().arg(script("grpc_codes.py")).args([&serving.address, &token]));
+    let lines: Vec<&str> = said.lines().collect();
+    let want = [
+        "OK",
+        "OK",
+        "UNAUTHENTICATED sign in, or send an API token that is in force",
+        "INVALID_ARGUMENT not an ExportLogsServiceRequest in protocol buffers: a field is of wire type 7, which is not used",
+        "RESOURCE_EXHAUSTED a body has at most 16 MiB here: send smaller batches",
+    ];
+    assert_eq!(lines, want);
+}
+
+#[test]
 fn nothing_is_lost_or_doubled_when_sender_and_server_are_killed() {
     if !has_python("opentelemetry.exporter.otlp.proto.grpc") {
         return;
@@ -206,10 +226,12 @@ fn the_sdk_of_application_insights_sends_page_views() {
     let activities = column(&rows, "activity");
     let count = |activity: &str| activities.iter().filter(|other| *other == activity).count();
     assert_eq!((count("logon"), count("other"), count("logoff")), (4, 4, 2), "{activities:?}");
-    assert_eq!(
-        (text(&rows[0], "user_name"), text(&rows[0], "service_name")),
-        ("user0".to_owned(), "AOS".to_owned())
-    );
+    // Ids are made of envelopes, which have the token in them: their order is another every time.
+    let mut users = column(&rows, "user_name");
+    users.sort();
+    users.dedup();
+    assert_eq!(users, ["user0", "user1", "user2"]);
+    assert!(rows.iter().all(|row| row["service_name"] == "AOS"), "{rows:?}");
 }
 
 #[test]
@@ -369,6 +391,65 @@ fn rsyslog_waits_for_a_server_that_was_killed() {
         distinct.dedup();
         assert_eq!((users.len(), distinct.len()), (80, 80), "{source}: every line once");
     }
+}
+
+#[test]
+fn senders_over_tls_show_certificates() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        eprintln!("skipped: openssl is not installed (scripts/test.sh installs it)");
+        return;
+    }
+    let world = World::with(&["portal.ndjson"]);
+    let files =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../whowas-server/tests/it/tls").canonicalize().unwrap();
+    let [certificate, key] =
+        ["certificate.pem", "key.pem"].map(|name| files.join(name).display().to_string());
+    let address = free("tcp");
+    world.file(
+        "whowas.toml",
+        format!(
+            "[[syslog]]\ntransport = \"tls\"\nlisten = \"{address}\"\nenvironment = \"{P_E}\"\nsource = \"tls\"\ntls_cert = \"{certificate}\"\ntls_key = \"{key}\"\ntls_client_ca = \"{certificate}\"\n"
+        ),
+    );
+    let serving = world.serve();
+    let send = |user: &str, options: &[&str]| {
+        let line = format!(
+            "<38>1 2026-11-20T08:00:00Z web-1 sshd 83 - - Accepted publickey for {user} from 192.0.2.7 port 22 ssh2\n"
+        );
+        let mut openssl = Command::new("openssl");
+        openssl.args(["s_client", "-quiet", "-no_ign_eof", "-connect", &address]).args(options);
+        let mut openssl =
+            openssl.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut stdin = openssl.stdin.take().unwrap();
+        let _ = stdin.write_all(line.as_bytes());
+        // The end of its input ends it; the line must be on its way by then.
+        thread::sleep(Duration::from_millis(500));
+        drop(stdin);
+        let _ = openssl.wait();
+    };
+    send("nobody", &[]);
+    send("ada", &["-cert", &certificate, "-key", &key]);
+    wait_for(&serving.address, "recorded", 1);
+    serving.kill();
+    assert_eq!(column(&logins(&world, "tls"), "user_name"), ["ada"]);
+}
+
+#[test]
+fn telemetry_in_a_file_gives_sessions_that_end_by_silence() {
+    let world = World::new();
+    let page = |time: &str| {
+        format!(
+            "{{\"iKey\":\"k\",\"time\":\"2026-11-20T{time}:00Z\",\"tags\":{{\"ai.session.id\":\"s\",\"ai.user.id\":\"ada\"}},\"data\":{{\"baseType\":\"PageViewData\",\"baseData\":{{}}}}}}\n"
+        )
+    };
+    world.file("telemetry.json", ["08:00", "08:02", "08:10", "08:20"].map(page).concat());
+    let [session] = world.json("sessions --file telemetry.json").try_into().unwrap();
+    assert_eq!(text(&session, "start"), "2026-11-20T08:00:00.000Z");
+    assert_eq!(text(&session, "end"), "2026-11-20T08:50:00.000Z");
+    assert_eq!(
+        (text(&session, "end_reason"), text(&session, "end_confidence")),
+        ("timeout".to_owned(), "inferred".to_owned())
+    );
 }
 
 /// A process that does not outlive its test.
