@@ -54,8 +54,11 @@ impl SqliteControl {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5));
-        // One connection: SQLite has one writer, and everything here is short.
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        // One connection: SQLite has one writer, and everything here is short. It is never too old: the task
+        // that would look for old ones counts idle connections in a race (sqlx 0.9 `release` and `pop_idle`),
+        // and was seen to count down from 2^64, so that the process burned a core and did not end.
+        let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let pool = pool.connect_with(options).await?;
         let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&pool).await?;
         let known = usize::try_from(version).ok().and_then(|version| STEPS.get(version..));
         let Some(steps) = known else {
