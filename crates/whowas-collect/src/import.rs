@@ -10,15 +10,14 @@ use futures::{
     stream::{self, FuturesUnordered},
 };
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
-use whowas_event::{Event, Kind, NativeId, Status, admit::RawData};
+use whowas_event::admit::RawData;
 use whowas_format::{FileReport, Options, ReadError, Stop};
 use whowas_store::{Batch, Receipt, StoreError, Trail, WhenFull, control::Control};
 
 use crate::{
     ImportError, ImportSummary,
-    note::note,
+    coverage::{FILES, Pass, PassKind, record_pass},
     read::{self, Message, REJECTED_KEPT_MAX, Source, Tally},
 };
 
@@ -248,34 +247,31 @@ impl Import<'_> {
     ) -> Result<Receipt, StoreError> {
         let summary = &file.summary;
         let received_at = self.options.read.received_at;
-        let body = json!({
-            "complete": is_complete,
-            "duplicate": summary.duplicate,
-            "first_occurred_at": tally.first.map(|time| time.to_string()),
-            "format": summary.format,
-            "last_occurred_at": tally.last.map(|time| time.to_string()),
-            "read": summary.read,
-            "recorded": summary.recorded,
-            "rejected": summary.rejected,
-            "revised": summary.revised,
-            "source": file.source,
-        });
-        // Two passes are never the same record: the tree has grown in between.
-        let id = Sha256::new()
-            .chain_update(file.summary.file.as_bytes())
-            .chain_update(received_at.as_ms().to_be_bytes())
-            .chain_update(self.trail.snapshot().size.to_be_bytes())
-            .chain_update(body.to_string())
-            .finalize();
-        let event = Event {
-            kind: Kind::Coverage,
-            occurred_at: received_at,
-            native_id: NativeId::Derived(hex::encode(id)),
-            status: Status::Success,
-            ..Event::default()
+        let from = tally.first.unwrap_or(received_at);
+        let to = tally.last.map_or(from, |last| last.saturating_add_ms(1));
+        let format = summary.format.clone().unwrap_or_default();
+        let pass = Pass {
+            is_complete: is_complete && !is_cut_off(&format, summary.read),
+            ids: tally.ids,
+            digest: tally.digest,
+            first_occurred_at: tally.first,
+            last_occurred_at: tally.last,
+            read: summary.read,
+            recorded: summary.recorded,
+            duplicate: summary.duplicate,
+            revised: summary.revised,
+            rejected: summary.rejected,
+            format,
+            ..Pass::new(&file.source, FILES, PassKind::File, (from, to), received_at)
         };
-        note(self.trail, event, (body, json!({ "file": file_tail(&summary.file) })), received_at).await
+        record_pass(self.trail, self.control.as_ref(), &pass, json!({ "file": file_tail(&summary.file) }))
+            .await
     }
+}
+
+/// Whether the product cuts its exports at so many rows: then the file probably lacks some.
+fn is_cut_off(format: &str, read: u64) -> bool {
+    whowas_format::registry::find(format).is_some_and(|format| format.info().row_caps.contains(&read))
 }
 
 /// The end of a file's name, which tells most: paths may be longer than what a record keeps.

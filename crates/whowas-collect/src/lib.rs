@@ -1,14 +1,18 @@
 //! Sources: how foreign records get into a trail, and what the trail says about how complete they are.
 //!
-//! Today: files and request bodies ([`import()`]), what receivers take ([`receive`], counted in [`intake`]), the
-//! listeners of [`syslog`], and what they left behind as not understood ([`retry_rejected`]). This crate decides nothing about a record: formats read it (`whowas-format`), the
-//! admission accepts it (`whowas-event`), the sequencer places it (`whowas-store`).
+//! Files and request bodies ([`import()`]), sources that are asked ([`poll`]), what receivers take ([`receive`],
+//! counted in [`intake`]), the listeners of [`syslog`], and what was left behind as not understood
+//! ([`retry_rejected`]); what is known of a source's completeness ([`coverage`]). This crate decides nothing
+//! about a record: formats read it (`whowas-format`), the admission accepts it (`whowas-event`), the sequencer
+//! places it (`whowas-store`).
 
 pub mod connections;
+pub mod coverage;
 mod error;
 mod import;
 pub mod intake;
 mod note;
+pub mod poll;
 mod read;
 pub mod receive;
 mod retry;

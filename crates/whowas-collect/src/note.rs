@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use whowas_event::{Draft, Event, Time, admit, admit::RawData, jcs};
-use whowas_store::{Batch, Receipt, StoreError, Trail, WhenFull};
+use whowas_store::{Batch, Receipt, StoreError, Trail, WhenFull, control::Progress};
 
 /// The source and the format of such records.
 const SELF: &str = "whowas";
@@ -11,9 +11,20 @@ const SELF: &str = "whowas";
 /// `unmapped` is only committed to, so it may. Values must be integers, texts, truths or objects of them.
 pub async fn note(
     trail: &Trail,
+    event: Event,
+    said: (Value, Value),
+    received_at: Time,
+) -> Result<Receipt, StoreError> {
+    note_with(trail, event, said, received_at, None).await
+}
+
+/// The same, together with how far a source has been read.
+pub(crate) async fn note_with(
+    trail: &Trail,
     mut event: Event,
     (body, unmapped): (Value, Value),
     received_at: Time,
+    progress: Option<Progress>,
 ) -> Result<Receipt, StoreError> {
     let canonical = |value: &Value| {
         jcs::canonical(value).map_err(|e| StoreError::Invalid(format!("a record about whowas itself: {e}")))
@@ -26,5 +37,5 @@ pub async fn note(
         .map_err(|e| StoreError::Invalid(format!("a record about whowas itself: {e}")))?;
     let batch =
         Batch { source: SELF.to_owned(), format: SELF.to_owned(), received_at, records: vec![admitted] };
-    trail.append(batch, WhenFull::Wait).await
+    trail.append_with(batch, progress, WhenFull::Wait).await
 }

@@ -11,7 +11,7 @@ use whowas_format::{
 };
 use whowas_store::control::Rejected;
 
-use crate::{Delivery, ImportOptions};
+use crate::{Delivery, ImportOptions, coverage::IdDigest};
 
 /// Records of one append: large enough that a commit's fixed cost (two fsyncs) is small for each record.
 pub const BATCH_RECORDS: usize = 4096;
@@ -50,6 +50,9 @@ pub(crate) struct Tally {
     pub(crate) first: Option<Time>,
     pub(crate) last: Option<Time>,
     pub(crate) set_aside: BTreeMap<String, u64>,
+    /// Of the ids of records that were understood, each as often as it came.
+    pub(crate) ids: u64,
+    pub(crate) digest: IdDigest,
 }
 
 /// Takes what was read; an error stops the reading.
@@ -147,6 +150,10 @@ impl<'a, 's> Reader<'a, 's> {
                 if let Some(tally) = self.tallies.last_mut() {
                     tally.first = Some(tally.first.map_or(at, |first| first.min(at)));
                     tally.last = Some(tally.last.map_or(at, |last| last.max(at)));
+                    tally.ids += 1;
+                    if self.options.delivery == Delivery::File {
+                        tally.digest.add(admitted.event.native_id.as_str());
+                    }
                 }
                 self.bytes += admitted.raw.len();
                 self.records.push(admitted);

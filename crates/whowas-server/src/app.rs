@@ -18,6 +18,7 @@ use whowas_store::{
     control::{Control, SecretHash, Token},
 };
 
+use crate::api::coverage::SumCache;
 use crate::receive::{inbound::Inbound, track::Known};
 
 /// Imports at once: each has a thread and some 30 MB of batches.
@@ -34,6 +35,7 @@ pub(crate) struct App {
     pub(crate) engine: Engine,
     pub(crate) is_tls: bool,
     pub(crate) metrics: Metrics,
+    pub(crate) coverage: SumCache,
     pub(crate) imports: Arc<Semaphore>,
     pub(crate) inbound: Inbound,
     pub(crate) intakes: Arc<Intakes>,
@@ -50,6 +52,7 @@ impl App {
             engine,
             is_tls,
             metrics: Metrics::default(),
+            coverage: SumCache::default(),
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
             inbound: Inbound::default(),
             intakes,

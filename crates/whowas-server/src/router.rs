@@ -38,6 +38,7 @@ fn api_routes() -> Router<Arc<App>> {
         )
         .route("/api/v1/environments/{project}/{environment}/imports", post(api::imports::create))
         .route("/api/v1/environments/{project}/{environment}/logins", get(api::logins::list))
+        .route("/api/v1/environments/{project}/{environment}/coverage", get(api::coverage::list))
         .route("/api/v1/environments/{project}/{environment}/histogram", get(api::whole_range::histogram))
         .route("/api/v1/environments/{project}/{environment}/facets", get(api::whole_range::facets))
         .route("/api/v1/environments/{project}/{environment}/users", get(api::users::list))
@@ -81,6 +82,7 @@ fn console_routes() -> Router<Arc<App>> {
         .route("/p/{project}/{environment}/monitoring", get(console::environment::overview))
         .route("/p/{project}/{environment}/monitoring/activity", get(console::environment::activity))
         .route("/p/{project}/{environment}/monitoring/raw-logs", get(console::raw_logs::page))
+        .route("/p/{project}/{environment}/monitoring/health", get(console::health::page))
         .route(
             "/p/{project}/{environment}/monitoring/raw-logs/summary",
             get(console::raw_logs::summary::page),

@@ -9,6 +9,8 @@ mod client;
 mod connections;
 #[path = "it/console.rs"]
 mod console;
+#[path = "it/coverage.rs"]
+mod coverage;
 #[path = "it/evidence.rs"]
 mod evidence;
 #[path = "it/imports.rs"]

@@ -52,6 +52,8 @@ pub struct Store {
     control: Arc<dyn Control>,
     clock: Arc<dyn Clock>,
     origin_base: String,
+    /// One creation at a time: two would each write a key, and one of them would not be the trail's.
+    creating: tokio::sync::Mutex<()>,
     /// One opening at a time; the map is small.
     pub(crate) trails: tokio::sync::Mutex<BTreeMap<EnvironmentName, Arc<Trail>>>,
     /// Held, never written after opening: the operating system frees it when the process ends.
@@ -92,6 +94,7 @@ impl Store {
             control: Arc::new(control),
             clock,
             origin_base: options.origin_base.unwrap_or_else(|| DEFAULT_ORIGIN_BASE.to_owned()),
+            creating: tokio::sync::Mutex::new(()),
             trails: tokio::sync::Mutex::new(BTreeMap::new()),
             _lock: lock,
         })
@@ -134,6 +137,7 @@ impl Store {
 
     /// The trail of an environment, which is created if there is none: a key pair, an empty signed tree.
     pub async fn create_trail(&self, name: &EnvironmentName) -> Result<Arc<Trail>, StoreError> {
+        let _held = self.creating.lock().await;
         if self.control.environment(name).await?.is_none() {
             let origin = format!("{}/{name}", self.origin_base);
             let mut seed = [0; 32];

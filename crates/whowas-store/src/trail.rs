@@ -19,7 +19,7 @@ use whowas_tlog::note::{SigningKey, VerifyingKey};
 use crate::{
     Clock, StoreError,
     archive::{Archive, ArchiveFile},
-    control::Control,
+    control::{Control, Progress},
     cosigned::Newest,
     directory::Directory,
     entries::EntryCache,
@@ -156,6 +156,7 @@ pub struct Trail {
     submissions: Mutex<Option<mpsc::UnboundedSender<Submission>>>,
     tasks: tokio::sync::Mutex<Option<(tokio::task::JoinHandle<()>, tokio::task::JoinHandle<Archive>)>>,
     clock: Arc<dyn Clock>,
+    ledger: tokio::sync::Mutex<()>,
 }
 
 /// Whether a caller waits for room in the pool.
@@ -188,6 +189,7 @@ impl Trail {
             submissions: Mutex::new(Some(sender)),
             tasks: tokio::sync::Mutex::new(Some((writing, archiving))),
             clock,
+            ledger: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -225,6 +227,16 @@ impl Trail {
     /// the published checkpoint. Safe to repeat: what is in the trail already is a duplicate. An error
     /// means that the caller does not know: repeat.
     pub async fn append(&self, batch: Batch, when_full: WhenFull) -> Result<Receipt, StoreError> {
+        self.append_with(batch, None, when_full).await
+    }
+
+    /// The same; how far a source has been read becomes true in the same commit as the records, or not at all.
+    pub async fn append_with(
+        &self,
+        batch: Batch,
+        progress: Option<Progress>,
+        when_full: WhenFull,
+    ) -> Result<Receipt, StoreError> {
         let count = u32::try_from(batch.records.len()).unwrap_or(u32::MAX);
         if count > POOL_RECORDS_MAX {
             return Err(StoreError::Invalid(format!("more than {POOL_RECORDS_MAX} records in one batch")));
@@ -253,9 +265,14 @@ impl Trail {
         {
             let sender = self.submissions.lock().unwrap_or_else(PoisonError::into_inner);
             let sender = sender.as_ref().ok_or_else(closed)?;
-            sender.send(Submission { batch, reply, room }).map_err(|_| closed())?;
+            sender.send(Submission { batch, progress, reply, room }).map_err(|_| closed())?;
         }
         answer.await.map_err(|_| closed())?
+    }
+
+    /// To be held from reading a ledger to the end of the append that changes it.
+    pub fn ledger(&self) -> &tokio::sync::Mutex<()> {
+        &self.ledger
     }
 
     /// Ends the writer after what it has, and moves a long tail to the archive.

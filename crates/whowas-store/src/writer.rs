@@ -11,7 +11,7 @@ use whowas_tlog::{checkpoint::Checkpoint, note::SigningKey, tile::TileId};
 
 use crate::{
     Clock, StoreError,
-    control::{Commit, Control},
+    control::{Commit, Control, Progress},
     objects::Objects,
     sequence::{Batch, Receipt, Sequenced, Sequencer},
     staging::{self, Span},
@@ -27,6 +27,8 @@ const AHEAD_RECORDS_MIN: usize = 4 * 1024;
 /// Records that wait for their position, and whom to answer.
 pub(crate) struct Submission {
     pub(crate) batch: Batch,
+    /// How far its source has been read with it.
+    pub(crate) progress: Option<Progress>,
     pub(crate) reply: oneshot::Sender<Result<Receipt, StoreError>>,
     /// Gives the pool its room back when the submission is dropped.
     pub(crate) room: OwnedSemaphorePermit,
@@ -41,6 +43,7 @@ struct Prepared {
     sequenced: Sequenced,
     /// The body of its staging object; empty without new records.
     staged: Vec<u8>,
+    progress: Vec<Progress>,
     replies: Replies,
 }
 
@@ -79,7 +82,7 @@ struct Preparer {
 
 impl Preparer {
     fn run(mut self, runtime: &tokio::runtime::Handle, mut submissions: mpsc::UnboundedReceiver<Submission>) {
-        while let Some((batches, replies)) = runtime.block_on(self.pool(&mut submissions)) {
+        while let Some((batches, progress, replies)) = runtime.block_on(self.pool(&mut submissions)) {
             // Even a stopped trail passes on what it is asked, so that answers keep their order.
             let result = match self.shared.poisoned() {
                 Some(reason) => Err(StoreError::Poisoned(reason)),
@@ -87,7 +90,7 @@ impl Preparer {
             };
             match result {
                 Ok((expected_size, sequenced, staged)) => {
-                    let commit = Prepared { expected_size, sequenced, staged, replies };
+                    let commit = Prepared { expected_size, sequenced, staged, progress, replies };
                     if self.prepared.blocking_send(commit).is_err() {
                         return;
                     }
@@ -103,7 +106,7 @@ impl Preparer {
     async fn pool(
         &mut self,
         submissions: &mut mpsc::UnboundedReceiver<Submission>,
-    ) -> Option<(Vec<Batch>, Replies)> {
+    ) -> Option<(Vec<Batch>, Vec<Progress>, Replies)> {
         let mut pool = vec![submissions.recv().await?];
         let mut records = pool.first().map_or(0, |first| first.batch.records.len());
         while records < COMMIT_RECORDS_MAX {
@@ -121,7 +124,9 @@ impl Preparer {
             records += next.batch.records.len();
             pool.push(next);
         }
-        Some(pool.into_iter().map(|one| (one.batch, (one.reply, one.room))).unzip())
+        let progress = pool.iter_mut().filter_map(|one| one.progress.take()).collect();
+        let (batches, replies) = pool.into_iter().map(|one| (one.batch, (one.reply, one.room))).unzip();
+        Some((batches, progress, replies))
     }
 
     fn prepare(
@@ -171,10 +176,10 @@ impl Publisher {
     async fn run(self, mut prepared: mpsc::Receiver<Prepared>, done: watch::Sender<u64>) {
         while let Some(commit) = prepared.recv().await {
             self.wait_for_archive().await;
-            let Prepared { expected_size, sequenced, staged, replies } = commit;
+            let Prepared { expected_size, sequenced, staged, progress, replies } = commit;
             let result = match self.shared.poisoned() {
                 Some(reason) => Err(StoreError::Poisoned(reason)),
-                None => self.publish(expected_size, sequenced, staged).await,
+                None => self.publish(expected_size, sequenced, staged, progress).await,
             };
             match result {
                 Ok(receipts) => {
@@ -206,11 +211,13 @@ impl Publisher {
         expected_size: u64,
         sequenced: Sequenced,
         staged: Vec<u8>,
+        progress: Vec<Progress>,
     ) -> Result<Vec<Receipt>, StoreError> {
         // Positions exist in memory only. A crash here loses nothing that was acknowledged.
         let Sequenced { batch, tiles, size, root, recorded_at, people, erasures, receipts } = sequenced;
         if size == expected_size {
-            // Only duplicates, of records that were published before this.
+            // Only duplicates, of records that were published before this; a source may have been read further.
+            self.commit_progress(size, progress).await?;
             return Ok(receipts);
         }
         let span = Span { start: expected_size, end: size };
@@ -220,13 +227,16 @@ impl Publisher {
             Checkpoint { origin: self.shared.origin.clone(), size, root, extensions: Vec::new() };
         let checkpoint = checkpoint.sign(&self.signer);
         let (note, people_changed) = (checkpoint.clone(), people.clone());
-        let commit =
-            Commit { expected_size, size, checkpoint: note, recorded_at, people: people_changed, erasures };
-        if !self.control.commit(&self.shared.name, &commit).await? {
-            return Err(StoreError::Poisoned(format!(
-                "another writer has committed to this trail beyond position {expected_size}"
-            )));
-        }
+        let commit = Commit {
+            expected_size,
+            size,
+            checkpoint: note,
+            recorded_at,
+            people: people_changed,
+            erasures,
+            progress,
+        };
+        self.swap(&commit).await?;
         // Committed: from here on opening completes what is missing, with the same code.
         apply(&self.shared.objects, tiles, &checkpoint).await?;
         // Tiles and checkpoint are published: whoever reads them can check every record of this commit.
@@ -242,6 +252,26 @@ impl Publisher {
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
         self.shared.committed.notify_one();
         Ok(receipts)
+    }
+
+    /// Commits how far sources have been read, under the checkpoint that is there.
+    async fn commit_progress(&self, size: u64, progress: Vec<Progress>) -> Result<(), StoreError> {
+        if progress.is_empty() {
+            return Ok(());
+        }
+        let checkpoint = self.shared.snapshot().checkpoint.clone();
+        self.swap(&Commit { expected_size: size, size, checkpoint, progress, ..Commit::default() }).await
+    }
+
+    /// The commit point.
+    async fn swap(&self, commit: &Commit) -> Result<(), StoreError> {
+        if self.control.commit(&self.shared.name, commit).await? {
+            return Ok(());
+        }
+        Err(StoreError::Poisoned(format!(
+            "another writer has committed to this trail beyond position {}",
+            commit.expected_size
+        )))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line: a contract that scripts depend on. One enum, one variant per command.
 
+mod coverage;
 mod evidence;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use whowas_event::EnvironmentName;
 
+pub(crate) use self::coverage::{Coverage, Reconcile};
 pub(crate) use self::evidence::{Erase, Fsck, Hold, Key, Mirror, Proof, Retain, Selection, Verify, Witness};
 
 /// Who was signed in, when, from where — and is that all of it?
@@ -51,6 +53,10 @@ pub(crate) enum Command {
     Formats,
     /// Ask a trail
     Search(Search),
+    /// What time of which source is covered: closed, open, at risk or lost
+    Coverage(Coverage),
+    /// Compare a trail with another export of the same time: what is missing on which side
+    Reconcile(Reconcile),
     /// Sessions of an environment, or of one file without a store: who was signed in from when to when
     Sessions(Sessions),
     /// Who was signed in at an instant

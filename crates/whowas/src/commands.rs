@@ -1,6 +1,7 @@
 //! One file per command; this one finds the right file.
 
 mod access;
+mod coverage;
 mod erase;
 mod export;
 mod formats;
@@ -13,6 +14,7 @@ mod normalize;
 mod people;
 mod presence;
 mod proof;
+mod reconcile;
 mod rejected;
 mod retain;
 mod search;
@@ -41,6 +43,8 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Normalize(args) => normalize::run(args),
         Command::Formats => formats::run(&global),
         Command::Search(args) => search::run(&global, args).await,
+        Command::Coverage(args) => coverage::run(&global, args).await,
+        Command::Reconcile(args) => reconcile::run(&global, args).await,
         Command::Sessions(args) => match args.environment.clone() {
             Some(environment) => presence::sessions(&global, &environment, args).await,
             None => sessions::run(&global, &args),

@@ -16,6 +16,7 @@ use crate::{
     cli::Global,
     failure::Failure,
     session_rules::{self, FormatSettings},
+    sources::SourceSetting,
 };
 
 /// Where data lies if nobody says.
@@ -45,6 +46,9 @@ pub(crate) struct Settings {
     /// Witnesses that are to cosign checkpoints while the server runs.
     #[serde(default)]
     pub(crate) witness: Vec<WitnessSetting>,
+    /// Sources that are read while the server runs.
+    #[serde(default)]
+    pub(crate) source: Vec<SourceSetting>,
     /// Addresses at which syslog is listened for while the server runs.
     #[serde(default)]
     pub(crate) syslog: Vec<SyslogSetting>,

@@ -8,6 +8,7 @@ mod demo;
 mod failure;
 mod output;
 mod session_rules;
+mod sources;
 mod times;
 
 use std::process::ExitCode;

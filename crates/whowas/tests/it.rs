@@ -6,8 +6,12 @@
 mod browser;
 #[path = "it/cli.rs"]
 mod cli;
+#[path = "it/collect.rs"]
+mod collect;
 #[path = "it/corpus.rs"]
 mod corpus;
+#[path = "it/coverage.rs"]
+mod coverage;
 #[path = "it/erase.rs"]
 mod erase;
 #[path = "it/evidence.rs"]

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use whowas_event::{Event, Kind, NativeId, Status, Time};
 
 use super::{Destination, SyslogOptions, lost};
-use crate::note::note;
+use crate::coverage::note_pass;
 
 /// Where Linux says how many datagrams each socket had no room for, since it is there.
 const TABLES: [&str; 2] = ["/proc/net/udp", "/proc/net/udp6"];
@@ -77,7 +77,7 @@ impl Drops {
             status: Status::Failure,
             ..Event::default()
         };
-        note(&self.to.trail, event, (body, json!({})), now).await.map(drop)
+        note_pass(&self.to.trail, self.to.control.as_ref(), event, body).await.map(drop)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The HTTP API: one file per resource. `assets/openapi.json` describes it; a test compares the two.
 
+pub(crate) mod coverage;
 pub(crate) mod environments;
 pub(crate) mod evidence;
 pub(crate) mod export;
@@ -25,6 +26,8 @@ use axum::{
 use hyper::{StatusCode, header::CONTENT_TYPE};
 use serde_json::json;
 use whowas_collect::intake::{Intake, IntakeName, Outcome};
+
+use whowas_collect::coverage::State as Coverage;
 
 use crate::{
     app::App,
@@ -83,6 +86,20 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Pro
     metric("trails_stopped", "gauge", "Trails that accept no records any more.", &one(stopped));
     metric("tail_batches", "gauge", "Commits that are not in the archive yet.", &one(tail_batches));
     metric("people", "gauge", "People in all directories.", &one(people));
+    let sums = app.coverage.get(&app).await?;
+    let by_state = |seconds: [u64; 4]| {
+        let label = |state: Coverage| format!("{{state=\"{}\"}}", state.as_str());
+        Coverage::ALL.into_iter().map(label).zip(seconds).collect::<Vec<_>>()
+    };
+    metric(
+        "coverage_seconds",
+        "gauge",
+        "Time of the last 30 days by its state, over all streams of all sources.",
+        &by_state(sums.seconds),
+    );
+    let streams = [("all", sums.streams), ("failing", sums.failing), ("silent", sums.silent)];
+    let streams = streams.map(|(word, count)| (format!("{{health=\"{word}\"}}"), count));
+    metric("streams", "gauge", "Streams of sources: all, without a pass that ends well, silent.", &streams);
     metric(
         "connections_total",
         "counter",

@@ -2,15 +2,19 @@
 //!
 //! The contract that SQLite meets today and PostgreSQL can meet tomorrow; `tests/it` holds the suite that
 //! every implementation must pass. It is small on purpose: a compare-and-swap of the signed checkpoint
-//! (the commit point), the directory of people, rejected records, tokens and console sessions.
+//! (the commit point), the directory of people, how far sources have been read, rejected records, tokens
+//! and console sessions.
 
+mod progress;
 mod sqlite;
+mod sqlite_progress;
 
 use async_trait::async_trait;
 use whowas_event::{EnvironmentName, Kind, Time};
 
 use crate::StoreError;
 
+pub use progress::{CoverageChange, Progress, StoredStream, StoredWindow};
 pub use sqlite::SqliteControl;
 
 /// One environment and its trail.
@@ -78,6 +82,8 @@ pub struct Commit {
     pub recorded_at: Time,
     /// People whose directory entry changed.
     pub people: Vec<Person>,
+    /// How far sources have been read.
+    pub progress: Vec<Progress>,
     /// Erasures that the records of the commit state. From the commit on they must be carried out.
     pub erasures: Vec<ErasureEntry>,
 }
@@ -235,6 +241,18 @@ pub trait Control: Send + Sync + std::fmt::Debug {
     async fn holds(&self, name: &EnvironmentName) -> Result<Vec<Hold>, StoreError>;
     /// Ends a hold and forgets whom it named; `false` if there is none of this number.
     async fn release_hold(&self, name: &EnvironmentName, id: i64) -> Result<bool, StoreError>;
+    /// Every stream of a source that is read, or was.
+    async fn streams(&self, name: &EnvironmentName) -> Result<Vec<StoredStream>, StoreError>;
+    /// The windows of a stream that have a part in `[from, to)`, in order.
+    async fn windows(
+        &self,
+        name: &EnvironmentName,
+        source_stream: (&str, &str),
+        from_to: (Time, Time),
+    ) -> Result<Vec<StoredWindow>, StoreError>;
+    /// Puts what was rebuilt from the trail in the place of all ledgers; cursors stay.
+    async fn replace_coverage(&self, name: &EnvironmentName, progress: &[Progress])
+    -> Result<(), StoreError>;
     /// Keeps rejected records.
     async fn reject(&self, name: &EnvironmentName, rejected: &[Rejected]) -> Result<(), StoreError>;
     /// Rejected records with numbers above `after`, oldest first, at most `limit`.

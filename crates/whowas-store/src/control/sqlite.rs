@@ -10,15 +10,19 @@ use sqlx::{
 use whowas_event::{EnvironmentName, Kind, Time};
 
 use super::{
-    Commit, Control, Environment, ErasureEntry, Hold, Person, Rejected, Scope, Scrub, SecretHash,
-    SessionKind, Token,
+    Commit, Control, Environment, ErasureEntry, Hold, Person, Progress, Rejected, Scope, Scrub, SecretHash,
+    SessionKind, StoredStream, StoredWindow, Token, sqlite_progress,
 };
 use crate::StoreError;
 
 /// What leads from each version of the tables to the next, beginning with no tables at all. The version is
 /// kept in `user_version`. A step that was released is never changed: the next one is added.
-const STEPS: [&str; 4] =
-    [FIRST_TABLES, "ALTER TABLE rejected ADD COLUMN column_number INTEGER", "SELECT 3", ERASURES];
+const STEPS: [&str; 4] = [
+    FIRST_TABLES,
+    "ALTER TABLE rejected ADD COLUMN column_number INTEGER",
+    sqlite_progress::TABLES,
+    ERASURES,
+];
 
 const ERASURES: &str = "
 CREATE TABLE erasures (
@@ -66,8 +70,11 @@ impl SqliteControl {
             // What is deleted is overwritten at once: a page that is free keeps nothing of it.
             .pragma("secure_delete", "ON")
             .busy_timeout(Duration::from_secs(5));
-        // One connection: SQLite has one writer, and everything here is short.
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        // One connection: SQLite has one writer, and everything here is short. It is never too old: the task
+        // that would look for old ones counts idle connections in a race (sqlx 0.9 `release` and `pop_idle`),
+        // and was seen to count down from 2^64, so that the process burned a core and did not end.
+        let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let pool = pool.connect_with(options).await?;
         let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&pool).await?;
         let known = usize::try_from(version).ok().and_then(|version| STEPS.get(version..));
         let Some(steps) = known else {
@@ -97,7 +104,7 @@ fn from_db(value: i64, what: &str) -> Result<u64, StoreError> {
     u64::try_from(value).map_err(|_| StoreError::corrupt(format!("control database: {what} is negative")))
 }
 
-fn time(ms: i64) -> Result<Time, StoreError> {
+pub(super) fn time(ms: i64) -> Result<Time, StoreError> {
     Time::from_ms(ms).map_err(|_| StoreError::corrupt("control database: a time is out of range"))
 }
 
@@ -252,6 +259,9 @@ impl Control for SqliteControl {
             .execute(&mut *transaction)
             .await?;
         }
+        for progress in &commit.progress {
+            sqlite_progress::write(&mut transaction, name, progress).await?;
+        }
         transaction.commit().await?;
         Ok(true)
     }
@@ -294,6 +304,27 @@ impl Control for SqliteControl {
             .execute(&self.pool)
             .await?;
         Ok(())
+    }
+
+    async fn streams(&self, name: &EnvironmentName) -> Result<Vec<StoredStream>, StoreError> {
+        sqlite_progress::streams(&self.pool, name).await
+    }
+
+    async fn windows(
+        &self,
+        name: &EnvironmentName,
+        source_stream: (&str, &str),
+        from_to: (Time, Time),
+    ) -> Result<Vec<StoredWindow>, StoreError> {
+        sqlite_progress::windows(&self.pool, name, source_stream, from_to).await
+    }
+
+    async fn replace_coverage(
+        &self,
+        name: &EnvironmentName,
+        progress: &[Progress],
+    ) -> Result<(), StoreError> {
+        sqlite_progress::replace(&self.pool, name, progress).await
     }
 
     async fn people(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError> {

@@ -5,8 +5,8 @@ use whowas_event::{Kind, Time};
 use whowas_store::{
     Person, StoreError,
     control::{
-        Commit, Control, Environment, ErasureEntry, Hold, Rejected, Scope, Scrub, SessionKind, SqliteControl,
-        Token,
+        Commit, Control, CoverageChange, Environment, ErasureEntry, Hold, Progress, Rejected, Scope, Scrub,
+        SessionKind, SqliteControl, StoredWindow, Token,
     },
 };
 
@@ -30,6 +30,7 @@ fn environment() -> Environment {
 
 async fn conforms(control: &dyn Control) {
     environments_commit_by_compare_and_swap(control).await;
+    progress_is_committed_with_the_checkpoint(control).await;
     rejected_records_are_kept_until_resolved(control).await;
     tokens_are_found_by_secret_until_revoked(control).await;
     sessions_end_once(control).await;
@@ -71,6 +72,53 @@ async fn environments_commit_by_compare_and_swap(control: &dyn Control) {
     assert_eq!(control.people(&name()).await.unwrap(), [renamed]);
     let last = control.environments().await.unwrap().pop().unwrap();
     assert_eq!((last.name, last.last_recorded_at), (name(), at(77)));
+}
+
+async fn progress_is_committed_with_the_checkpoint(control: &dyn Control) {
+    let window = |from, to, entry: &str| StoredWindow { from: at(from), to: at(to), entry: entry.into() };
+    let change = |from, to, windows| Some(CoverageChange { from: at(from), to: at(to), windows });
+    let first = Progress {
+        source: "entra".into(),
+        stream: "interactive".into(),
+        cursor: Some("page 1".into()),
+        summary: Some("new".into()),
+        coverage: change(0, 40, vec![window(0, 10, "a"), window(10, 20, "b"), window(20, 40, "c")]),
+    };
+    let commit = |expected_size, progress| Commit {
+        expected_size,
+        size: 13,
+        checkpoint: "13".into(),
+        progress: vec![progress],
+        ..Commit::default()
+    };
+    assert!(control.commit(&name(), &commit(13, first.clone())).await.unwrap());
+    // A writer that lost its race changes nothing here either.
+    let lost = Progress { cursor: Some("page 9".into()), coverage: change(0, 40, vec![]), ..first.clone() };
+    assert!(!control.commit(&name(), &commit(9, lost)).await.unwrap());
+    let windows = async |from, to| {
+        control.windows(&name(), ("entra", "interactive"), (at(from), at(to))).await.unwrap()
+    };
+    assert_eq!(windows(10, 20).await, [window(10, 20, "b")]);
+    assert_eq!(windows(15, 21).await, [window(10, 20, "b"), window(20, 40, "c")]);
+    assert_eq!((windows(40, 90).await, windows(0, 90).await.len()), (vec![], 3));
+    let split = change(10, 20, vec![window(10, 15, "d"), window(15, 20, "e")]);
+    let second = Progress { cursor: None, summary: Some("old".into()), coverage: split, ..first };
+    assert!(control.commit(&name(), &commit(13, second)).await.unwrap());
+    let entries: Vec<_> = windows(0, 90).await.into_iter().map(|window| window.entry).collect();
+    assert_eq!(entries, ["a", "d", "e", "c"]);
+    let streams = control.streams(&name()).await.unwrap();
+    let [stream] = streams.as_slice() else { panic!("{streams:?}") };
+    assert_eq!((stream.cursor.as_deref(), stream.summary.as_deref()), (Some("page 1"), Some("old")));
+    let rebuilt = Progress {
+        source: "files".into(),
+        coverage: change(5, 6, vec![window(5, 6, "z")]),
+        ..Progress::default()
+    };
+    control.replace_coverage(&name(), &[rebuilt]).await.unwrap();
+    assert_eq!(windows(0, 90).await, []);
+    let streams = control.streams(&name()).await.unwrap();
+    let kept: Vec<_> = streams.iter().map(|one| (one.source.as_str(), one.cursor.as_deref())).collect();
+    assert_eq!(kept, [("entra", Some("page 1")), ("files", None)]);
 }
 
 async fn rejected_records_are_kept_until_resolved(control: &dyn Control) {
@@ -154,6 +202,7 @@ async fn erasures_are_done_once_what_they_take_is_gone(control: &dyn Control) {
         people: vec![person("gone", 14), person("bare", 15), person("kept", 16)],
         recorded_at: at(1),
         erasures: vec![entry(17), entry(18)],
+        progress: Vec::new(),
     };
     assert!(control.commit(&name(), &commit).await.unwrap());
     assert_eq!(control.erasures(&name()).await.unwrap(), commit.erasures);
@@ -193,7 +242,7 @@ async fn older_tables_are_brought_up_to_date_and_newer_ones_are_refused() {
         connection.close().await.unwrap();
     };
     conforms(&SqliteControl::open(&path).await.unwrap()).await;
-    sql("ALTER TABLE rejected DROP COLUMN column_number; DROP TABLE erasures; DROP TABLE holds; ALTER TABLE environments DROP COLUMN last_recorded_at; PRAGMA user_version = 1").await;
+    sql("ALTER TABLE rejected DROP COLUMN column_number; DROP TABLE erasures; DROP TABLE holds; ALTER TABLE environments DROP COLUMN last_recorded_at; DROP TABLE streams; DROP TABLE coverage; PRAGMA user_version = 1").await;
     let control = SqliteControl::open(&path).await.unwrap();
     let kept = control.rejected(&name(), 0, 10).await.unwrap();
     assert_eq!(kept.iter().map(|one| (one.record, one.column)).collect::<Vec<_>>(), [(5, None)]);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use whowas_event::Admitted;
-use whowas_store::{Store, StoreError};
+use whowas_store::{Batch, Store, StoreError, WhenFull, control::Progress};
 
 use crate::world::{append, audit, clock, clock_at, login, name, open};
 
@@ -299,6 +299,48 @@ async fn orphans_of_the_archive_are_swept() {
     assert!(!orphan.exists());
     assert_eq!(append(&trail, vec![login(3)]).await.duplicate, 1);
     store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_trail_that_several_create_at_once_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), true, clock()).await.unwrap();
+    let names = [name(), name(), name(), name()];
+    let [a, b, c, d] = names.each_ref().map(|name| store.create_trail(name));
+    let (a, b, c, d) = tokio::join!(a, b, c, d);
+    for other in [b, c, d] {
+        assert!(std::sync::Arc::ptr_eq(a.as_ref().unwrap(), &other.unwrap()));
+    }
+    append(&a.unwrap(), vec![login(1)]).await;
+    store.close().await.unwrap();
+    drop(store);
+    let (store, trail) = open(folder.path()).await;
+    assert_eq!(trail.snapshot().size, 1);
+    assert_eq!(audit(&store).await.findings, []);
+}
+
+#[tokio::test]
+async fn how_far_a_source_was_read_is_committed_with_its_records_and_without_new_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, trail) = open(folder.path()).await;
+    let page = async |records: std::ops::Range<u64>, cursor: &str| {
+        let received_at = whowas_event::Time::from_ms(1_790_000_000_000).unwrap();
+        let records = records.map(login).collect();
+        let batch = Batch { source: "test".into(), format: "test".into(), received_at, records };
+        let progress = Progress { source: "test".into(), cursor: Some(cursor.into()), ..Progress::default() };
+        trail.append_with(batch, Some(progress), WhenFull::Wait).await.unwrap()
+    };
+    let cursor = async || store.control().streams(&name()).await.unwrap().remove(0).cursor.unwrap();
+    assert_eq!((page(0..5, "one").await.recorded, cursor().await.as_str()), (5, "one"));
+    // Nothing but what is there, and then nothing at all: the tree stays, the cursor goes on.
+    assert_eq!((page(3..5, "two").await.tree_size, cursor().await.as_str()), (5, "two"));
+    assert_eq!((page(0..0, "three").await.tree_size, cursor().await.as_str()), (5, "three"));
+    assert_eq!(page(5..6, "four").await.tree_size, 6);
+    store.close().await.unwrap();
+    drop((store, trail));
+    let (store, trail) = open(folder.path()).await;
+    assert_eq!(trail.snapshot().size, 6);
+    assert_eq!(store.control().streams(&name()).await.unwrap().remove(0).cursor.as_deref(), Some("four"));
 }
 
 /// Commits are prepared while others are written. Whoever is answered, be it that all were duplicates of

@@ -19,7 +19,7 @@ use crate::{
     config::{self, Settings, WitnessSetting},
     demo::{self, World},
     failure::{DONE, Failure},
-    output,
+    output, sources,
 };
 
 /// Where the console is if nobody says: this machine only.
@@ -30,6 +30,7 @@ const DEMO_SEED: u64 = 2012;
 pub(crate) async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
     let options = options(global, &args)?;
     let witnesses = witnesses(global)?;
+    let sources = sources::sources(&Settings::load(global)?.source)?;
     let store = Arc::new(config::open(global, true).await?);
     if args.demo {
         create_demo(global, &store).await?;
@@ -53,8 +54,12 @@ pub(crate) async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
         }
     }
     std::io::stdout().flush()?;
+    let collectors = sources::start(&store, sources)?;
     let intakes = server.intakes();
-    syslog.beside(&store, intakes, server.run(until_stopped())).await?;
+    let served = syslog.beside(&store, intakes, server.run(until_stopped())).await;
+    // What is committed says where they go on.
+    drop(collectors);
+    served?;
     store.close().await?;
     Ok(DONE)
 }

@@ -127,6 +127,14 @@ impl World {
         self.json(&format!("sql --environment {P_E} '{statement}'"))
     }
 
+    /// Changes the control database behind the program's back.
+    pub(crate) fn sqlite(&self, statements: &str) {
+        let script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.executescript(sys.argv[2]); db.commit()";
+        let path = self.path("data/control.db");
+        let status = Command::new("python3").args(["-c", script]).arg(path).arg(statements).status().unwrap();
+        assert!(status.success(), "{statements}");
+    }
+
     /// The server, when it is ready to answer.
     pub(crate) fn serve(&self) -> Serving {
         self.serve_by(|command| command.stderr(Stdio::inherit()))

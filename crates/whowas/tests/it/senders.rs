@@ -152,6 +152,25 @@ fn the_sdk_of_opentelemetry_sends_sessions() {
 }
 
 #[test]
+fn grpc_tells_what_is_wrong_by_its_codes() {
+    if !has_python("grpc") {
+        return;
+    }
+    let (world, token) = world();
+    let serving = world.serve();
+    let said = run(python().arg(script("grpc_codes.py")).args([&serving.address, &token]));
+    let lines: Vec<&str> = said.lines().collect();
+    let want = [
+        "OK",
+        "OK",
+        "UNAUTHENTICATED sign in, or send an API token that is in force",
+        "INVALID_ARGUMENT not an ExportLogsServiceRequest in protocol buffers: a field is of wire type 7, which is not used",
+        "RESOURCE_EXHAUSTED a body has at most 16 MiB here: send smaller batches",
+    ];
+    assert_eq!(lines, want);
+}
+
+#[test]
 fn nothing_is_lost_or_doubled_when_sender_and_server_are_killed() {
     if !has_python("opentelemetry.exporter.otlp.proto.grpc") {
         return;
