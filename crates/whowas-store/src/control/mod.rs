@@ -7,6 +7,7 @@
 
 mod progress;
 mod sqlite;
+mod sqlite_privacy;
 mod sqlite_progress;
 
 use async_trait::async_trait;

@@ -7,11 +7,11 @@ use sqlx::{
     Row, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
-use whowas_event::{EnvironmentName, Kind, Time};
+use whowas_event::{EnvironmentName, Time};
 
 use super::{
     Commit, Control, Environment, ErasureEntry, Hold, Person, Progress, Rejected, Scope, Scrub, SecretHash,
-    SessionKind, StoredStream, StoredWindow, Token, sqlite_progress,
+    SessionKind, StoredStream, StoredWindow, Token, sqlite_privacy, sqlite_progress,
 };
 use crate::StoreError;
 
@@ -21,18 +21,8 @@ const STEPS: [&str; 4] = [
     FIRST_TABLES,
     "ALTER TABLE rejected ADD COLUMN column_number INTEGER",
     sqlite_progress::TABLES,
-    ERASURES,
+    sqlite_privacy::TABLES,
 ];
-
-const ERASURES: &str = "
-CREATE TABLE erasures (
-    environment TEXT NOT NULL, position INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
-    is_done INTEGER NOT NULL, PRIMARY KEY (environment, position)) STRICT, WITHOUT ROWID;
-CREATE TABLE holds (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, environment TEXT NOT NULL, covers TEXT NOT NULL, text TEXT NOT NULL,
-    reason TEXT NOT NULL, created_at INTEGER NOT NULL) STRICT;
-ALTER TABLE environments ADD COLUMN last_recorded_at INTEGER NOT NULL DEFAULT 0;
-";
 
 const FIRST_TABLES: &str = "
 CREATE TABLE environments (
@@ -100,7 +90,7 @@ fn to_db(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn from_db(value: i64, what: &str) -> Result<u64, StoreError> {
+pub(super) fn from_db(value: i64, what: &str) -> Result<u64, StoreError> {
     u64::try_from(value).map_err(|_| StoreError::corrupt(format!("control database: {what} is negative")))
 }
 
@@ -124,26 +114,6 @@ fn environment(row: &SqliteRow) -> Result<Environment, StoreError> {
         size: from_db(row.try_get("size")?, "a size")?,
         checkpoint: row.try_get("checkpoint")?,
         last_recorded_at: time(row.try_get("last_recorded_at")?)?,
-    })
-}
-
-fn erasure(row: &SqliteRow) -> Result<ErasureEntry, StoreError> {
-    Ok(ErasureEntry {
-        position: from_db(row.try_get("position")?, "a position")?,
-        kind: Kind::from_word(row.try_get("kind")?)
-            .ok_or_else(|| StoreError::corrupt("control database: a kind is no kind"))?,
-        body: row.try_get("body")?,
-        is_done: row.try_get::<i64, _>("is_done")? != 0,
-    })
-}
-
-fn hold(row: &SqliteRow) -> Result<Hold, StoreError> {
-    Ok(Hold {
-        id: row.try_get("id")?,
-        covers: row.try_get("covers")?,
-        text: row.try_get("text")?,
-        reason: row.try_get("reason")?,
-        created_at: time(row.try_get("created_at")?)?,
     })
 }
 
@@ -271,7 +241,7 @@ impl Control for SqliteControl {
             .bind(name.as_str())
             .fetch_all(&self.pool)
             .await?;
-        rows.iter().map(erasure).collect()
+        rows.iter().map(sqlite_privacy::erasure).collect()
     }
 
     async fn scrub(&self, name: &EnvironmentName, scrub: &Scrub, position: u64) -> Result<(), StoreError> {
@@ -359,7 +329,7 @@ impl Control for SqliteControl {
             .bind(name.as_str())
             .fetch_all(&self.pool)
             .await?;
-        rows.iter().map(hold).collect()
+        rows.iter().map(sqlite_privacy::hold).collect()
     }
 
     async fn release_hold(&self, name: &EnvironmentName, id: i64) -> Result<bool, StoreError> {
