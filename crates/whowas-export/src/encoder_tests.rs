@@ -1,3 +1,5 @@
+//! Files that are read back by other programs than the one that wrote them.
+
 use calamine::{Data, Reader, Xlsx};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use whowas_event::Time;
