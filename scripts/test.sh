@@ -4,7 +4,7 @@
 #     bash scripts/test.sh
 #
 # Installs by package name what the tests need and the machine lacks: a C compiler, Python 3, Chromium,
-# Node.js, OpenSSL, Go with its reference code for logs and tlog-scales for Python (verifiers that are not ours), playwright-core and axe-core, which go to target/browser,
+# Node.js, OpenSSL, strace (faults and loss of power), Go with its reference code for logs and tlog-scales for Python (verifiers that are not ours), playwright-core and axe-core, which go to target/browser,
 # and senders: rsyslog and logger, and the SDKs of OpenTelemetry, CloudEvents and Application Insights, which go to target/senders. Asks nothing, so it also runs without a terminal.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -35,6 +35,7 @@ install_packages() {
   need nodejs node nodejs
   need npm npm
   need openssl openssl
+  need strace strace
   need golang-go go
   need bsdutils logger
   need rsyslog rsyslogd /usr/sbin/rsyslogd

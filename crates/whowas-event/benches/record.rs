@@ -42,6 +42,7 @@ fn record() -> Record {
         recorded_at: Time::default(),
         salt: [7; 16],
         raw_data_hash: None,
+        erased: None,
     }
 }
 

@@ -10,7 +10,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
-use crate::{Kind, NativeId, Personal, Record, Salt, Time, jcs};
+use crate::{Erased, Kind, NativeId, Personal, Record, Salt, Time, jcs};
 
 /// Version of the leaf format, stated in every leaf as `whowas`.
 pub const FORMAT_VERSION: i64 = 1;
@@ -57,17 +57,9 @@ impl LeafWriter {
                 self.digests.push(digest);
             }
         }
-        self.digests.sort_unstable();
-        self.leaf.clear();
-        write_leaf(&mut self.leaf, record, &self.digests);
-        &self.leaf
-    }
-
-    /// The leaf bytes of `record`, given the digests of its personal fields: for records whose personal
-    /// fields were erased.
-    pub fn leaf_with_digests(&mut self, record: &Record, digests: &[DigestText]) -> &[u8] {
-        self.digests.clear();
-        self.digests.extend_from_slice(digests);
+        for digest in record.erased.iter().flat_map(|erased| erased.digests()) {
+            self.digests.push(text_of(digest));
+        }
         self.digests.sort_unstable();
         self.leaf.clear();
         write_leaf(&mut self.leaf, record, &self.digests);
@@ -91,6 +83,12 @@ impl LeafWriter {
 
     /// Leaves the disclosure of `field` in `self.text` and says whether the record has the field.
     fn disclose(&mut self, record: &Record, field: Personal) -> bool {
+        // An erased id leaves an empty one, which no format makes.
+        let is_gone =
+            |erased: &Erased| erased.salt(field).is_none() && record.event.native_id.as_str().is_empty();
+        if field == Personal::DerivedId && record.erased.as_deref().is_some_and(is_gone) {
+            return false;
+        }
         self.json.clear();
         self.json.extend_from_slice(b"[\"");
         self.json.extend_from_slice(&[0; SALT_CHARACTERS]);
@@ -101,12 +99,15 @@ impl LeafWriter {
             return false;
         }
         self.json.push(b']');
-        // Last, because most records lack most fields, and a salt costs a digest.
+        // Last, because most records lack most fields, and a salt costs a digest. A value in the place of an
+        // erased one has no salt: it gets a digest that was never committed to.
+        let salt = match &record.erased {
+            Some(erased) => erased.salt(field).unwrap_or_default(),
+            None => field_salt(&record.salt, field),
+        };
         let slot =
             self.json.get_mut(2..2 + SALT_CHARACTERS).expect("the place of the salt was written above");
-        URL_SAFE_NO_PAD
-            .encode_slice(field_salt(&record.salt, field), slot)
-            .expect("16 bytes are 22 characters of base64");
+        URL_SAFE_NO_PAD.encode_slice(salt, slot).expect("16 bytes are 22 characters of base64");
         self.text.resize(self.json.len().div_ceil(3) * 4, 0);
         let length = URL_SAFE_NO_PAD
             .encode_slice(&self.json, &mut self.text)
@@ -125,10 +126,12 @@ pub fn field_salt(salt: &Salt, field: Personal) -> Salt {
 }
 
 fn digest_text(text: &[u8]) -> DigestText {
+    text_of(&Sha256::digest(text).into())
+}
+
+fn text_of(digest: &[u8; 32]) -> DigestText {
     let mut out = [0_u8; 43];
-    URL_SAFE_NO_PAD
-        .encode_slice(Sha256::digest(text), &mut out)
-        .expect("32 bytes are 43 characters of base64");
+    URL_SAFE_NO_PAD.encode_slice(digest, &mut out).expect("32 bytes are 43 characters of base64");
     out
 }
 
@@ -256,7 +259,9 @@ mod tests {
         ] {
             *slot = clear();
         }
-        let admitted = admit(Draft { event, raw: b"raw".to_vec() }, RawData::Kept).unwrap();
+        let admitted = admit(Draft { event, raw: Vec::new() }, RawData::Dropped).unwrap();
+        // Every digest takes the same room, also that of a field that was erased.
+        let digests: Vec<u8> = (0..19).flat_map(|n| [vec![0], vec![n; 32]].concat()).collect();
         let longest = "\u{1}".repeat(CLEAR_BYTES_MAX);
         let record = Record {
             event: admitted.event,
@@ -266,9 +271,10 @@ mod tests {
             received_at: Time::default(),
             recorded_at: Time::default(),
             salt: [0; 16],
-            raw_data_hash: admitted.raw_data_hash,
+            raw_data_hash: None,
+            erased: Erased::from_bytes(&digests).map(Box::new),
         };
-        let bytes = LeafWriter::new().leaf_with_digests(&record, &[[b'A'; 43]; Personal::ALL.len()]).len();
+        let bytes = LeafWriter::new().leaf(&record).len();
         assert!((50_000..ENTRY_BYTES_MAX).contains(&bytes), "{bytes}");
     }
 }

@@ -13,6 +13,8 @@
 
 pub mod admit;
 mod content;
+mod erased;
+pub mod erasure;
 mod event;
 pub mod field;
 pub mod hints;
@@ -21,9 +23,12 @@ pub mod leaf;
 mod name;
 mod record;
 mod time;
+pub mod whose;
 
 pub use admit::{Admitted, Rejection, admit};
 pub use content::{content_digest, dedup_key};
+pub use erased::{Erased, Reach, erasable, erase};
+pub use erasure::{ErasedAt, Erasure};
 pub use event::{
     Activity, Actor, Device, Draft, Event, Kind, Location, NativeId, Service, SrcEndpoint, Status, User,
 };

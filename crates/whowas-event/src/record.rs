@@ -1,6 +1,6 @@
 //! An event that has its place in a trail.
 
-use crate::{Event, Time};
+use crate::{Erased, Event, Time};
 
 /// The 128 random bits of one record, from which the salt of each personal field is derived.
 pub type Salt = [u8; 16];
@@ -22,8 +22,10 @@ pub struct Record {
     pub received_at: Time,
     /// When it got its position.
     pub recorded_at: Time,
-    /// Random; see [`Salt`].
+    /// Random; see [`Salt`]. Nothing of it is left once personal fields were erased.
     pub salt: Salt,
     /// SHA-256 of the raw bytes, where they are kept.
     pub raw_data_hash: Option<[u8; 32]>,
+    /// What stands for personal fields that were erased.
+    pub erased: Option<Box<Erased>>,
 }

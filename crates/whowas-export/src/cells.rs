@@ -76,6 +76,7 @@ pub(crate) fn cells(row: &LoginRow) -> [Cell<'_>; EXPORT_COLUMNS.len()] {
         Cell::Text(match row.name_source {
             Some(NameSource::Record) => "record",
             Some(NameSource::Directory) => "directory",
+            Some(NameSource::Erased) => "erased",
             None => "",
         }),
         Cell::Time(Some(row.recorded_at)),

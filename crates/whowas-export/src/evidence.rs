@@ -11,6 +11,7 @@ pub mod copy;
 mod disclose;
 mod leaf;
 pub mod record;
+mod stated;
 #[cfg(test)]
 mod testlog;
 

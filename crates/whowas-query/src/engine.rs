@@ -161,7 +161,7 @@ impl Engine {
         let (total, hits) = newest(&scan, after, limit + 1).await?;
         let mut rows = Vec::with_capacity(hits.len());
         for batch in fetch(&scan, &hits, &COLUMNS).await? {
-            rows.extend(row::rows(&batch, &asked.snapshot.directory)?);
+            rows.extend(row::rows(&batch, &asked.snapshot)?);
         }
         rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.occurred_at, row.position)));
         let is_more = rows.len() > limit;
@@ -188,7 +188,7 @@ impl Engine {
         let batches = rows.execute_stream().await?;
         let snapshot = asked.snapshot;
         Ok(batches.map(move |batch| {
-            let mut rows = row::rows(&batch?, &snapshot.directory)?;
+            let mut rows = row::rows(&batch?, &snapshot)?;
             for row in rows.iter_mut().filter(|row| row.end.is_none()) {
                 row.end = row.session_uid.as_ref().and_then(|uid| ends.after(uid, row.occurred_at));
             }
@@ -204,7 +204,7 @@ impl Engine {
         let scan = self.scan_where(trail, snapshot.clone(), &condition)?;
         let (_, hits) = newest(&scan, None, 1).await?;
         for batch in fetch(&scan, &hits, &COLUMNS).await? {
-            if let Some(row) = row::rows(&batch, &snapshot.directory)?.into_iter().next() {
+            if let Some(row) = row::rows(&batch, &snapshot)?.into_iter().next() {
                 return Ok(Some(row));
             }
         }

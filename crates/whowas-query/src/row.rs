@@ -5,7 +5,7 @@ use arrow::{
     datatypes::{Int32Type, Int64Type, TimestampMicrosecondType},
 };
 use whowas_event::Time;
-use whowas_store::{Directory, StoreError};
+use whowas_store::{Directory, Snapshot, StoreError};
 
 /// Where the names of a row come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -15,6 +15,8 @@ pub enum NameSource {
     Record,
     /// The record has only an id; the directory told the rest.
     Directory,
+    /// The record had more about the person, and it was erased.
+    Erased,
 }
 
 /// One sign-in or sign-out, as API, console and exports show it.
@@ -116,9 +118,19 @@ pub(crate) const COLUMNS: [&str; 29] = [
 ];
 
 /// The rows of a batch that has [`COLUMNS`].
-pub(crate) fn rows(batch: &RecordBatch, directory: &Directory) -> Result<Vec<LoginRow>, StoreError> {
+pub(crate) fn rows(batch: &RecordBatch, snapshot: &Snapshot) -> Result<Vec<LoginRow>, StoreError> {
     let reader = Reader { batch };
-    (0..batch.num_rows()).map(|row| reader.row(row, directory)).collect()
+    let mut rows = (0..batch.num_rows())
+        .map(|row| reader.row(row, &snapshot.directory))
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    if !snapshot.erased.is_empty() {
+        for row in rows.iter_mut().filter(|row| snapshot.erased.contains(row.position)) {
+            if row.name_source.is_none() && row.user_uid.is_none() {
+                row.name_source = Some(NameSource::Erased);
+            }
+        }
+    }
+    Ok(rows)
 }
 
 struct Reader<'a> {

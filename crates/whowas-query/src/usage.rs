@@ -265,7 +265,7 @@ impl Engine {
         let (total, hits) = newest(&scan, None, AFTER_LEAVING_MAX).await?;
         let mut rows = Vec::with_capacity(hits.len());
         for batch in fetch(&scan, &hits, &COLUMNS).await? {
-            rows.extend(row::rows(&batch, &snapshot.directory)?);
+            rows.extend(row::rows(&batch, &snapshot)?);
         }
         rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.occurred_at, row.position)));
         Ok((total, rows))

@@ -15,6 +15,7 @@ mod auth;
 mod body;
 mod connection;
 mod console;
+pub mod evidence;
 mod following;
 mod headers;
 mod io;

@@ -239,6 +239,10 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Marks a response that says all there is to say, whatever its status.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whole;
+
 #[derive(Template)]
 #[template(path = "problem.html")]
 struct ProblemPage<'a> {
@@ -253,7 +257,7 @@ pub(crate) async fn render(State(app): State<Arc<App>>, request: Request, next: 
     let is_page = is_page(request.uri().path());
     let response = next.run(request).await;
     app.metrics.response(response.status().as_u16());
-    if response.status().as_u16() < 400 {
+    if response.status().as_u16() < 400 || response.extensions().get::<Whole>().is_some() {
         return response;
     }
     if let Some(Shaped(problem)) = response.extensions().get() {

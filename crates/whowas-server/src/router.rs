@@ -50,6 +50,7 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/v1/environments/{project}/{environment}/distinct-users", get(api::usage::distinct))
         .route("/api/v1/environments/{project}/{environment}/after-leaving", get(api::usage::after_leaving))
         .route("/api/v1/environments/{project}/{environment}/export", get(api::export::stream))
+        .route("/api/v1/environments/{project}/{environment}/evidence", get(api::evidence::bundle))
         .route("/api/v1/tokens", get(api::tokens::list).post(api::tokens::create))
         .route("/api/v1/tokens/{id}", delete(api::tokens::revoke))
         .route("/trails/{project}/{environment}/checkpoint", get(api::log::checkpoint))

@@ -28,10 +28,17 @@ use crate::{
 
 /// The application id under which the Delta log states how far the archive reaches.
 const TRANSACTION_APP: &str = "whowas-archived-to";
+/// The one under which it states which erasures were carried out in it: all before this position. So an
+/// archive that is put back from a backup is known to have fields that it must not have.
+const ERASED_APP: &str = "whowas-erased-to";
 /// Files of at most this many rows are merged by compaction.
 const SMALL_FILE_ROWS: u64 = FILE_ROWS_MAX as u64 / 2;
 /// So many small neighbours are worth a merge.
 const COMPACT_FILES_MIN: usize = 4;
+
+/// Makes other records of those of one file, or leaves them.
+pub(crate) type Rewrite =
+    dyn Fn(Vec<RecordBatch>) -> Result<Option<Vec<RecordBatch>>, StoreError> + Send + Sync;
 
 /// One Parquet file of the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +71,7 @@ pub(crate) struct Archive {
     prefix: Path,
     files: Vec<ArchiveFile>,
     archived_to: u64,
+    erased_to: u64,
 }
 
 impl Archive {
@@ -85,7 +93,7 @@ impl Archive {
                 .with_columns(delta_columns())
                 .await?;
         }
-        let mut archive = Self { table, store, prefix, files: Vec::new(), archived_to: 0 };
+        let mut archive = Self { table, store, prefix, files: Vec::new(), archived_to: 0, erased_to: 0 };
         archive.reload().await?;
         Ok(archive)
     }
@@ -110,6 +118,8 @@ impl Archive {
         let log_store = self.table.log_store();
         let reached = state.snapshot().transaction_version(log_store.as_ref(), TRANSACTION_APP).await?;
         self.archived_to = u64::try_from(reached.unwrap_or(0)).unwrap_or(0);
+        let erased = state.snapshot().transaction_version(log_store.as_ref(), ERASED_APP).await?;
+        self.erased_to = u64::try_from(erased.unwrap_or(0)).unwrap_or(0);
         self.files.clear();
         for file in state.log_data().iter() {
             let stats: Stats = file
@@ -160,7 +170,7 @@ impl Archive {
         let end = file.end;
         self.commit(
             vec![add_action(&file, now, true)],
-            end,
+            (end, self.erased_to),
             DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None },
         )
         .await
@@ -178,12 +188,12 @@ impl Archive {
     async fn commit(
         &mut self,
         actions: Vec<Action>,
-        end: u64,
+        (end, erased_to): (u64, u64),
         operation: DeltaOperation,
     ) -> Result<(), StoreError> {
-        let version = i64::try_from(end).unwrap_or(i64::MAX);
+        let mark = |app, to: u64| Transaction::new(app, i64::try_from(to).unwrap_or(i64::MAX));
         let properties = CommitProperties::default()
-            .with_application_transaction(Transaction::new(TRANSACTION_APP, version))
+            .with_application_transactions(vec![mark(TRANSACTION_APP, end), mark(ERASED_APP, erased_to)])
             .with_cleanup_expired_logs(Some(true));
         let log_store = self.table.log_store();
         let state = self.table.snapshot()?.clone();
@@ -193,6 +203,41 @@ impl Archive {
             .await?;
         self.table.update_state().await?;
         self.reload().await
+    }
+
+    /// Every erasure that a record before this position states was carried out here.
+    pub(crate) const fn erased_to(&self) -> u64 {
+        self.erased_to
+    }
+
+    /// Replaces every file that `rewrite` changes, in one commit that says so. The replaced files still lie
+    /// there, unused, until [`sweep`](Self::sweep). `None` from `rewrite` leaves a file as it is.
+    pub(crate) async fn rewrite(
+        &mut self,
+        is_meant: impl Fn(&ArchiveFile) -> bool,
+        rewrite: Arc<Rewrite>,
+        (erased_to, now): (u64, Time),
+    ) -> Result<(), StoreError> {
+        let (mut replaced, mut actions) = (Vec::new(), Vec::new());
+        for old in self.files.iter().filter(|file| is_meant(file)) {
+            let body = self.store.get(&self.location(&old.path)).await?.bytes().await?;
+            let (start, rewrite) = (old.start, rewrite.clone());
+            let written = tokio::task::spawn_blocking(move || match rewrite(decode_file(body)?)? {
+                Some(batches) => encode_file(&batches, start).map(Some),
+                None => Ok(None),
+            });
+            if let Some((file, body)) = written.await.map_err(|e| StoreError::Poisoned(e.to_string()))?? {
+                self.put(&file, body).await?;
+                actions.push(add_action(&file, now, true));
+                replaced.push(old.path.clone());
+            }
+        }
+        let state = self.table.snapshot()?;
+        for view in state.log_data().iter().filter(|view| replaced.iter().any(|path| *path == view.path())) {
+            actions.push(Action::Remove(view.remove_action(true)));
+        }
+        let reached = (self.archived_to, erased_to);
+        self.commit(actions, reached, DeltaOperation::Update { predicate: None }).await
     }
 
     /// Neighbouring small files that are worth a merge: a range of [`Self::files`].
@@ -250,8 +295,8 @@ impl Archive {
             predicate: None,
             target_size: i64::try_from(FILE_ROWS_MAX).unwrap_or(i64::MAX),
         };
-        let end = self.archived_to;
-        self.commit(actions, end, operation).await?;
+        let reached = (self.archived_to, self.erased_to);
+        self.commit(actions, reached, operation).await?;
         Ok(old.iter().map(|file| self.location(&file.path)).collect())
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! Memory is that of one archive file, whatever the size of the trail.
 
-use std::{fs, path::Path as FsPath, sync::Arc};
+mod said;
+
+use std::{collections::BTreeSet, fs, path::Path as FsPath, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use sha2::{Digest, Sha256};
-use whowas_event::{LeafWriter, Time};
+use whowas_event::{Erasure, LeafWriter, Time};
 use whowas_tlog::{
     checkpoint::Checkpoint,
     hash::{Hash, leaf_hash},
@@ -26,6 +28,7 @@ use crate::{
     recover::leaf_hashes,
     staging,
 };
+use said::Said;
 
 /// What a check of one trail found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -36,6 +39,10 @@ pub struct Audit {
     pub root: String,
     /// Records whose leaves were re-derived.
     pub leaves: u64,
+    /// Records that lack personal fields, which the trail says were erased.
+    pub erased: u64,
+    /// Public keys that signed this trail before, as its `key` records say.
+    pub former_keys: Vec<String>,
     /// What is wrong; empty if everything holds. The first is the one to look at.
     pub findings: Vec<Finding>,
 }
@@ -57,7 +64,11 @@ impl Store {
     pub async fn audit(&self, environment: &Environment) -> Result<Audit, StoreError> {
         let objects = self.trail_objects(&environment.name);
         let key = self.verifying_key(environment)?;
-        let mut auditor = Auditor { objects, audit: Audit::default(), frontier: Frontier::new() };
+        let open = self.control().erasures(&environment.name).await?.into_iter().filter(|one| !one.is_done);
+        let open = open.filter_map(|one| Erasure::of_body(one.kind, true, Some(&one.body))?.ok());
+        let mut auditor = Auditor::new(objects);
+        // A crash may have come between an erasure and its being carried out, which the next opening does.
+        auditor.pending = open.flat_map(|one| one.records).map(|one| one.position).collect();
         auditor.run(environment, key).await;
         Ok(auditor.audit)
     }
@@ -84,8 +95,9 @@ pub async fn audit_copy(folder: &FsPath, key: &VerifyingKey) -> Result<Audit, St
         created_at: Time::default(),
         size: signed.map_or(0, |checkpoint| checkpoint.size),
         checkpoint,
+        last_recorded_at: Time::default(),
     };
-    let mut auditor = Auditor { objects, audit: Audit::default(), frontier: Frontier::new() };
+    let mut auditor = Auditor::new(objects);
     auditor.run(&environment, key.clone()).await;
     Ok(auditor.audit)
 }
@@ -94,9 +106,17 @@ struct Auditor {
     objects: Objects,
     audit: Audit,
     frontier: Frontier,
+    said: Said,
+    /// Positions of erasures that are not carried out yet.
+    pending: BTreeSet<u64>,
 }
 
 impl Auditor {
+    fn new(objects: Objects) -> Self {
+        let (audit, frontier, said) = (Audit::default(), Frontier::new(), Said::default());
+        Self { objects, audit, frontier, said, pending: BTreeSet::new() }
+    }
+
     fn found(&mut self, place: impl Into<String>, reason: impl Into<String>) {
         if self.audit.findings.len() < FINDINGS_MAX {
             self.audit.findings.push(Finding { place: place.into(), reason: reason.into() });
@@ -109,6 +129,12 @@ impl Auditor {
         self.audit.root = checkpoint.root.to_string();
         if let Err(error) = self.records(environment, &checkpoint).await {
             self.found("records", error.to_string());
+        }
+        let said = std::mem::take(&mut self.said);
+        self.audit.erased = said.erased();
+        self.audit.former_keys = said.former_keys();
+        for (position, reason) in said.contradictions(&self.pending) {
+            self.found(format!("position {position}"), reason);
         }
         if self.frontier.size() != checkpoint.size {
             let have = self.frontier.size();
@@ -257,14 +283,15 @@ impl Auditor {
                 continue;
             }
             let body = self.objects.get_span(span).await?;
-            let decoded = staging::decode(span, &body).and_then(|batch| leaf_hashes(span, &batch));
+            let decoded = staging::decode(span, &body)
+                .and_then(|batch| Ok((leaf_hashes(span, &batch)?, Said::of(&batch)?)));
             let path = span.path().to_string();
             match decoded {
-                Ok(hashes) if span.start < checkpoint.size => {
+                Ok((hashes, said)) if span.start < checkpoint.size => {
                     let compare = move || (tiles.compare(span.start, &hashes), (tiles, hashes));
                     let (reasons, (back, hashes)) = on_blocking_thread(compare).await?;
                     tiles = back;
-                    self.take(&path, Ok((hashes, reasons)));
+                    self.take(&path, Ok(Checked { hashes, reasons, said }));
                 }
                 Ok(_) => {}
                 Err(error) => self.found(&path, error.to_string()),
@@ -273,9 +300,10 @@ impl Auditor {
         Ok(())
     }
 
-    fn take(&mut self, path: &str, checked: Result<(Vec<Hash>, Vec<String>), StoreError>) {
+    fn take(&mut self, path: &str, checked: Result<Checked, StoreError>) {
         match checked {
-            Ok((hashes, reasons)) => {
+            Ok(Checked { hashes, reasons, said }) => {
+                self.said.merge(said);
                 self.audit.leaves += hashes.len() as u64;
                 hashes.into_iter().for_each(|hash| self.frontier.append(hash));
                 reasons.into_iter().for_each(|reason| self.found(path, reason));
@@ -291,13 +319,22 @@ async fn on_blocking_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Poisoned(e.to_string()))
 }
 
-/// The leaf hashes of one archive file by position, and what is wrong with it.
+/// The leaf hashes of some records in the order of their positions, what is wrong with them, and what they
+/// say and lack of erased fields.
+struct Checked {
+    hashes: Vec<Hash>,
+    reasons: Vec<String>,
+    said: Said,
+}
+
+/// Checks one archive file.
 fn check_file(
     file: &ArchiveFile,
     body: bytes::Bytes,
     tiles: &mut TileCompare,
-) -> Result<(Vec<Hash>, Vec<String>), StoreError> {
+) -> Result<Checked, StoreError> {
     let mut reasons = Vec::new();
+    let mut said = Said::default();
     if hex::encode(Sha256::digest(&body)) != file.sha256 {
         return Err(StoreError::corrupt("its bytes are not those that were written"));
     }
@@ -321,6 +358,7 @@ fn check_file(
             if keys.is_none_or(|keys| keys.value(row) != user_key(record)) {
                 reasons.push(format!("position {position}: user_key is not the user's"));
             }
+            said.note(position, record);
             row += 1;
             Ok(())
         })?;
@@ -332,10 +370,10 @@ fn check_file(
     reasons.truncate(FINDINGS_MAX);
     let Some(hashes) = hashes.into_iter().collect::<Option<Vec<Hash>>>() else {
         reasons.push("records are missing".to_owned());
-        return Ok((Vec::new(), reasons));
+        return Ok(Checked { hashes: Vec::new(), reasons, said });
     };
     reasons.extend(tiles.compare(file.start, &hashes));
-    Ok((hashes, reasons))
+    Ok(Checked { hashes, reasons, said })
 }
 
 /// Compares leaf hashes with level 0 of the tiles.

@@ -15,7 +15,7 @@ use arrow::{
     },
 };
 use sha2::{Digest, Sha256};
-use whowas_event::{Activity, Kind, NativeId, Record, Status, Time, jcs};
+use whowas_event::{Activity, Erased, Kind, NativeId, Record, Status, Time, jcs};
 
 use crate::StoreError;
 
@@ -263,7 +263,10 @@ impl BatchBuilder {
         self.src_port.append_option(event.src_endpoint.port.map(i32::from));
         self.is_mfa.append_option(event.is_mfa);
         self.roles.append_option(roles_to_text(&event.user.roles));
-        self.salt.append_value(record.salt);
+        match &record.erased {
+            None => self.salt.append_value(record.salt),
+            Some(erased) => self.salt.append_value(erased.to_bytes()),
+        }
         self.raw_data.append_option(record.raw_data_hash.map(|_| raw));
     }
 
@@ -323,6 +326,7 @@ pub(crate) fn empty_record() -> Record {
         recorded_at: Time::default(),
         salt: [0; 16],
         raw_data_hash: None,
+        erased: None,
     }
 }
 
@@ -390,7 +394,13 @@ impl<'a> Rows<'a> {
         record.revision = u32::try_from(self.revision.value(row)).map_err(|_| bad("revision"))?;
         record.received_at = time(received_at, "received_at")?;
         record.recorded_at = time(recorded_at, "recorded_at")?;
-        record.salt = self.salt.value(row).try_into().map_err(|_| bad("salt"))?;
+        (record.salt, record.erased) = match self.salt.value(row).try_into() {
+            Ok(salt) => (salt, None),
+            Err(_) => {
+                let erased = Erased::from_bytes(self.salt.value(row)).ok_or_else(|| bad("salt"))?;
+                (Default::default(), Some(Box::new(erased)))
+            }
+        };
         record.raw_data_hash =
             (!self.raw_data.is_null(row)).then(|| Sha256::digest(self.raw_data.value(row)).into());
         let required = self.required.iter().zip(REQUIRED);

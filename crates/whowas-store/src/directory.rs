@@ -120,6 +120,12 @@ impl Directory {
         people.filter(|person| self.is_last_word(person)).filter(is_current)
     }
 
+    /// Every entry that is somebody's last word, also those that another one stands for.
+    pub(crate) fn everyone(&self) -> impl Iterator<Item = &Person> {
+        let people = self.layers.iter().flat_map(|layer| &layer.people).map(Arc::as_ref);
+        people.filter(|person| self.is_last_word(person))
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.iter().count()

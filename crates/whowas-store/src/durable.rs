@@ -161,6 +161,11 @@ pub(crate) fn replace_file(path: &FsPath, write: impl FnOnce(&mut File) -> io::R
     write_durably(path, serial | 1 << 63, false, write)
 }
 
+/// Creates a folder and those above it, as far as they are not there. Their entries are durable.
+pub(crate) fn create_folder(path: &FsPath) -> io::Result<()> {
+    open_directory(&std::path::absolute(path)?).map(drop)
+}
+
 /// Makes the directory entry of a file durable.
 pub(crate) fn sync_parent(path: &FsPath) -> io::Result<()> {
     path.parent().map_or(Ok(()), |parent| open_directory(parent)?.sync_all())

@@ -79,7 +79,9 @@ impl Trail {
         let snapshot = self.snapshot();
         let Some(start) = id.index.checked_mul(BUNDLE_RECORDS) else { return Ok(None) };
         let positions = start..start.saturating_add(u64::from(id.width));
-        if id.level != 0 || positions.end > snapshot.size {
+        // A bundle with any entry at or after the minimum index is whole.
+        let is_pruned = id.width == TileId::FULL_WIDTH && positions.end <= snapshot.erased.minimum_index();
+        if id.level != 0 || positions.end > snapshot.size || is_pruned {
             return Ok(None);
         }
         // Held while leaves are derived: many readers at once must not each decode an archive file.

@@ -23,6 +23,7 @@ use crate::{
     control::{Control, Environment},
     cosigned::Newest,
     directory::{Directory, Observed},
+    erase,
     layout::decode_file,
     objects::Objects,
     seen::SeenIndex,
@@ -52,7 +53,7 @@ impl Opening {
         }
         let published = self.published(&committed).await?;
         let cosigned = self.cosigned(&committed).await?;
-        let archive =
+        let mut archive =
             Archive::open(self.objects.store.clone(), self.objects.prefix.clone(), self.archive_url.clone())
                 .await?;
         if archive.archived_to() > published.size {
@@ -62,8 +63,9 @@ impl Opening {
                 published.size
             )));
         }
-        let tail = self.tail(archive.archived_to(), committed.size).await?;
+        let mut tail = self.tail(archive.archived_to(), committed.size).await?;
         archive.sweep().await?;
+        let erased = erase::carry_out(&self, &mut archive, &mut tail).await?;
         let people = self.control.people(&self.environment.name).await?;
         let observed = Observed::new(people.iter());
         let sequencer = self.sequencer(&published, &committed, &archive, &tail, observed).await?;
@@ -73,6 +75,7 @@ impl Opening {
             files: archive.files().to_vec(),
             tail,
             directory: Arc::new(Directory::new(people)),
+            erased: Arc::new(erased),
         };
         let Environment { name, origin, .. } = self.environment;
         let shared = Arc::new(Shared::new(name, origin, self.objects, snapshot, cosigned));
@@ -179,6 +182,7 @@ impl Opening {
         }
         let frontier = frontier_of(&tiles)?;
         let mut sequencer = Sequencer::new(self.environment.secret, seen, frontier, tiles, observed);
+        sequencer.last_recorded_at = self.environment.last_recorded_at;
         for batch in tail {
             if batch.span.end > size {
                 let hashes = leaf_hashes(batch.span, &batch.batch)?;
@@ -222,7 +226,7 @@ impl Opening {
             let mut deliveries = Vec::new();
             for batch in decode_file(body)? {
                 read_records(&batch, |position, record, _| {
-                    deliveries.push((position, sequencer.seen_of(&record.source, &record.event)));
+                    deliveries.push((position, sequencer.seen_of_record(position, record)));
                     Ok(())
                 })?;
             }
@@ -233,7 +237,7 @@ impl Opening {
         }
         for batch in tail {
             read_records(&batch.batch, |position, record, _| {
-                let seen = sequencer.seen_of(&record.source, &record.event);
+                let seen = sequencer.seen_of_record(position, record);
                 sequencer.replay_seen(position, seen)
             })?;
         }

@@ -32,6 +32,8 @@ const ENTRY_BYTES: usize = 8 + CONTENT_BYTES;
 /// Bytes of a content digest that are kept. It is compared within one key only: another content passes for
 /// the same with odds of 2^-48 for each delivery that changed a record.
 const CONTENT_BYTES: usize = 6;
+/// Stands for a content that nobody is to recognize any more.
+const ERASED: [u8; CONTENT_BYTES] = [0xff; CONTENT_BYTES];
 /// Read at once from a run that is merged or checked.
 const READ_BYTES: usize = 128 * 1024;
 /// Entries read around the place where interpolation expects a key: 2.6 KiB.
@@ -50,6 +52,11 @@ impl Seen {
     pub(crate) fn new(key: u64, content: u64) -> Self {
         let [content @ .., _, _] = content.to_be_bytes();
         Self { key, content }
+    }
+
+    /// A record whose content was erased: nothing that is delivered under its key again is new.
+    pub(crate) fn erased(key: u64) -> Self {
+        Self { key, content: ERASED }
     }
 
     fn to_bytes(self) -> [u8; ENTRY_BYTES] {
@@ -165,7 +172,8 @@ impl SeenIndex {
             found.extend(self.memory_more.get(&seen.key).into_iter().flatten());
         }
         let deliveries = u32::try_from(found.len()).unwrap_or(u32::MAX);
-        Ok(Earlier { deliveries, is_known: found.contains(&seen) })
+        let is_known = found.iter().any(|one| *one == seen || one.content == ERASED);
+        Ok(Earlier { deliveries, is_known })
     }
 
     /// Adds the record at the next position.

@@ -4,7 +4,10 @@
 //! goes: if what it made cannot be committed, the trail is poisoned and opened anew.
 
 use arrow::{array::RecordBatch, compute::concat_batches};
-use whowas_event::{Admitted, Event, LeafWriter, Salt, Time, content_digest, dedup_key};
+use whowas_event::{
+    Admitted, Erasure, Event, LeafWriter, NativeId, Record, Salt, Time, content_digest, dedup_key,
+    erasure::SELF,
+};
 use whowas_tlog::{
     hash::{Hash, leaf_hash},
     tile::{TileBuilder, TileId},
@@ -14,7 +17,7 @@ use whowas_tlog::{
 use crate::{
     StoreError,
     columns::{BatchBuilder, RowBytes, SCHEMA, empty_record},
-    control::Person,
+    control::{ErasureEntry, Person},
     directory::{Observed, person_of},
     seen::{Seen, SeenIndex},
 };
@@ -58,7 +61,9 @@ pub(crate) struct Sequenced {
     pub(crate) tiles: Vec<(TileId, Vec<u8>)>,
     pub(crate) size: u64,
     pub(crate) root: Hash,
+    pub(crate) recorded_at: Time,
     pub(crate) people: Vec<Person>,
+    pub(crate) erasures: Vec<ErasureEntry>,
     pub(crate) receipts: Vec<Receipt>,
 }
 
@@ -67,8 +72,10 @@ pub(crate) struct Sequencer {
     pub(crate) seen: SeenIndex,
     frontier: Frontier,
     tiles: TileBuilder,
-    last_recorded_at: Time,
+    pub(crate) last_recorded_at: Time,
     observed: Observed,
+    /// Erasures that the records of the last batch state.
+    erasures: Vec<ErasureEntry>,
     /// Of the last batch.
     row_bytes: RowBytes,
 }
@@ -88,6 +95,7 @@ impl Sequencer {
             tiles,
             last_recorded_at: Time::default(),
             observed,
+            erasures: Vec::new(),
             row_bytes: RowBytes::default(),
         }
     }
@@ -127,7 +135,8 @@ impl Sequencer {
         let tiles = self.grow(&hashes)?;
         let (size, root) = (self.frontier.size(), self.frontier.root());
         receipts.iter_mut().for_each(|receipt| receipt.tree_size = size);
-        Ok(Sequenced { batch, tiles, size, root, people, receipts })
+        let erasures = std::mem::take(&mut self.erasures);
+        Ok(Sequenced { batch, tiles, size, root, recorded_at, people, erasures, receipts })
     }
 
     /// Gives one record the next position, unless it is there already. What is decided here is decided in
@@ -153,6 +162,10 @@ impl Sequencer {
         receipt.first_position.get_or_insert(position);
         people.extend(person_of(event, position));
         people.extend(self.observed.note(event, position));
+        if let Some(Ok(_)) = Erasure::of_body(event.kind, source == SELF, event.body.as_deref()) {
+            let body = event.body.clone().unwrap_or_default();
+            self.erasures.push(ErasureEntry { position, kind: event.kind, body, is_done: false });
+        }
         Ok(Some(Place { salt, revision: earlier.deliveries }))
     }
 
@@ -193,6 +206,20 @@ impl Sequencer {
     /// How the index of seen records knows an event.
     pub(crate) fn seen_of(&self, source: &str, event: &Event) -> Seen {
         Seen::new(dedup_key(&self.secret, source, &event.native_id), content_digest(&self.secret, event))
+    }
+
+    /// How the index knows a record that may have been erased. An id that the source gave stands in the leaf
+    /// and stays; of others nothing stays but that there is a record.
+    pub(crate) fn seen_of_record(&self, position: u64, record: &Record) -> Seen {
+        let event = &record.event;
+        match (&record.erased, &event.native_id) {
+            (None, _) => self.seen_of(&record.source, event),
+            (Some(_), NativeId::Derived(id)) if id.is_empty() => {
+                let place = NativeId::Derived(format!("erased position {position}"));
+                Seen::erased(dedup_key(&self.secret, SELF, &place))
+            }
+            (Some(_), id) => Seen::erased(dedup_key(&self.secret, &record.source, id)),
+        }
     }
 
     /// Replays a committed record into the index of seen records, if it is the next that is missing there.

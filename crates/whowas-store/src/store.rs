@@ -55,7 +55,7 @@ pub struct Store {
     /// One creation at a time: two would each write a key, and one of them would not be the trail's.
     creating: tokio::sync::Mutex<()>,
     /// One opening at a time; the map is small.
-    trails: tokio::sync::Mutex<BTreeMap<EnvironmentName, Arc<Trail>>>,
+    pub(crate) trails: tokio::sync::Mutex<BTreeMap<EnvironmentName, Arc<Trail>>>,
     /// Held, never written after opening: the operating system frees it when the process ends.
     _lock: File,
 }
@@ -80,7 +80,7 @@ impl Store {
                     root.display()
                 )));
             }
-            fs::create_dir_all(root).map_err(|e| StoreError::file(root, e))?;
+            durable::create_folder(root).map_err(|e| StoreError::file(root, e))?;
         }
         let root = fs::canonicalize(root).map_err(|e| StoreError::file(root, e))?;
         let lock = lock(&root)?;
@@ -129,6 +129,7 @@ impl Store {
         let Some(environment) = self.control.environment(name).await? else {
             return Err(StoreError::NotFound(format!("there is no environment {name}")));
         };
+        self.finish_rotation(&environment).await?;
         let trail = Arc::new(self.opening(environment)?.open().await?);
         trails.insert(name.clone(), trail.clone());
         Ok(trail)
@@ -148,7 +149,7 @@ impl Store {
                 SigningKey::from_seed(&origin, seed).map_err(|e| StoreError::Invalid(e.to_string()))?;
             let path = self.key_path(name);
             if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder).map_err(|e| StoreError::file(folder, e))?;
+                durable::create_folder(folder).map_err(|e| StoreError::file(folder, e))?;
             }
             write_secret(&path, &signer.to_secret_text())?;
             let empty =
@@ -158,12 +159,27 @@ impl Store {
             objects.put("checkpoint", checkpoint.clone().into_bytes()).await?;
             objects.put("vkey", format!("{}\n", signer.verifying_key()).into_bytes()).await?;
             let created_at = self.clock.now();
+            let (name, last_recorded_at) = (name.clone(), Time::default());
             let environment =
-                Environment { name: name.clone(), origin, secret, created_at, size: 0, checkpoint };
+                Environment { name, origin, secret, created_at, size: 0, checkpoint, last_recorded_at };
             // The environment exists from here on; a crash before leaves files that the next try replaces.
             self.control.create_environment(&environment).await?;
         }
         self.trail(name).await
+    }
+
+    /// Closes a trail and opens it again. Who holds it from before can read from it and not append.
+    pub(crate) async fn reopen(&self, name: &EnvironmentName) -> Result<Arc<Trail>, StoreError> {
+        let mut trails = self.trails.lock().await;
+        if let Some(trail) = trails.remove(name) {
+            trail.close().await?;
+        }
+        let Some(environment) = self.control.environment(name).await? else {
+            return Err(StoreError::NotFound(format!("there is no environment {name}")));
+        };
+        let trail = Arc::new(self.opening(environment)?.open().await?);
+        trails.insert(name.clone(), trail.clone());
+        Ok(trail)
     }
 
     /// Ends every open trail in good order.
@@ -183,7 +199,7 @@ impl Store {
     fn opening(&self, environment: Environment) -> Result<Opening, StoreError> {
         let folder = self.trail_folder(&environment.name);
         let archive = folder.join("archive");
-        fs::create_dir_all(&archive).map_err(|e| StoreError::file(&archive, e))?;
+        durable::create_folder(&archive).map_err(|e| StoreError::file(&archive, e))?;
         let archive_url = Url::from_directory_path(&archive)
             .map_err(|()| StoreError::Invalid(format!("{} is no absolute path", archive.display())))?;
         Ok(Opening {
@@ -207,7 +223,12 @@ impl Store {
         self.root.join("trails").join(name.project()).join(name.environment())
     }
 
-    fn key_path(&self, name: &EnvironmentName) -> PathBuf {
+    /// The key that a rotation is about to bring in.
+    pub(crate) fn next_key_path(&self, name: &EnvironmentName) -> PathBuf {
+        self.root.join("keys").join(name.project()).join(format!("{}.key.next", name.environment()))
+    }
+
+    pub(crate) fn key_path(&self, name: &EnvironmentName) -> PathBuf {
         self.root.join("keys").join(name.project()).join(format!("{}.key", name.environment()))
     }
 

@@ -23,6 +23,7 @@ use crate::{
     cosigned::Newest,
     directory::Directory,
     entries::EntryCache,
+    erase::ErasedPositions,
     objects::Objects,
     sequence::{Batch, Receipt, Sequencer},
     staging::Span,
@@ -63,6 +64,8 @@ pub struct Snapshot {
     pub tail: Vec<Arc<TailBatch>>,
     /// The people.
     pub directory: Arc<Directory>,
+    /// Records that lack personal fields because they were erased.
+    pub erased: Arc<ErasedPositions>,
 }
 
 impl Snapshot {

@@ -62,7 +62,7 @@ impl WitnessStore {
                 folder.display()
             )));
         }
-        fs::create_dir_all(folder).map_err(|e| StoreError::file(folder, e))?;
+        durable::create_folder(folder).map_err(|e| StoreError::file(folder, e))?;
         let lock = lock(folder)?;
         if !path.exists() {
             create_key(&path, name.unwrap_or_default())?;

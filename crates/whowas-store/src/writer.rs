@@ -214,7 +214,7 @@ impl Publisher {
         progress: Vec<Progress>,
     ) -> Result<Vec<Receipt>, StoreError> {
         // Positions exist in memory only. A crash here loses nothing that was acknowledged.
-        let Sequenced { batch, tiles, size, root, people, receipts } = sequenced;
+        let Sequenced { batch, tiles, size, root, recorded_at, people, erasures, receipts } = sequenced;
         if size == expected_size {
             // Only duplicates, of records that were published before this; a source may have been read further.
             self.commit_progress(size, progress).await?;
@@ -226,8 +226,16 @@ impl Publisher {
         let checkpoint =
             Checkpoint { origin: self.shared.origin.clone(), size, root, extensions: Vec::new() };
         let checkpoint = checkpoint.sign(&self.signer);
-        let commit =
-            Commit { expected_size, size, checkpoint: checkpoint.clone(), people: people.clone(), progress };
+        let (note, people_changed) = (checkpoint.clone(), people.clone());
+        let commit = Commit {
+            expected_size,
+            size,
+            checkpoint: note,
+            recorded_at,
+            people: people_changed,
+            erasures,
+            progress,
+        };
         self.swap(&commit).await?;
         // Committed: from here on opening completes what is missing, with the same code.
         apply(&self.shared.objects, tiles, &checkpoint).await?;

@@ -6,6 +6,8 @@
 mod control;
 #[path = "it/entries.rs"]
 mod entries;
+#[path = "it/erase.rs"]
+mod erase;
 #[path = "it/flips.rs"]
 mod flips;
 #[path = "it/trail.rs"]

@@ -161,6 +161,13 @@ pub struct Cosignature {
 }
 
 impl Policy {
+    /// Trusts another key of a log too, such as the one that a key it trusts has handed over to.
+    pub fn trust_log(&mut self, key: VerifyingKey) {
+        if !self.logs.iter().any(|log| log.key == key) {
+            self.logs.push(TrustedLog { key, url: None });
+        }
+    }
+
     /// Trusts one log and asks for no witness.
     #[must_use]
     pub fn of_log(key: VerifyingKey) -> Self {

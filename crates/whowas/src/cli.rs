@@ -1,6 +1,7 @@
 //! The command line: a contract that scripts depend on. One enum, one variant per command.
 
 mod coverage;
+mod evidence;
 
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use whowas_event::EnvironmentName;
 
 pub(crate) use self::coverage::{Coverage, Reconcile};
+pub(crate) use self::evidence::{Erase, Fsck, Hold, Key, Mirror, Proof, Retain, Selection, Verify, Witness};
 
 /// Who was signed in, when, from where — and is that all of it?
 #[derive(Debug, Parser)]
@@ -85,6 +87,13 @@ pub(crate) enum Command {
     Key(Key),
     /// Check one environment from its records
     Fsck(Fsck),
+    /// Erase one person's data; every proof still verifies
+    Erase(Erase),
+    /// Let personal data go that is older than a rule allows
+    Retain(Retain),
+    /// Legal holds: what they cover is not erased
+    #[command(subcommand)]
+    Hold(Hold),
     /// Run a C2SP witness for other people's trails
     Witness(Witness),
     /// Read-only SQL over the tables `logins`, `sessions`, `users`, `access`, `coverage` and `records`
@@ -365,90 +374,6 @@ pub(crate) enum Users {
         environment: EnvironmentName,
         user: String,
     },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Verify {
-    /// A data folder that no process is using, a .tlog-proof file, a bundle of `export --evidence`, or a
-    /// folder with a copy of a log
-    pub(crate) path: PathBuf,
-    /// Whom you trust: a C2SP policy file with logs, witnesses and a quorum
-    #[arg(long, value_name = "FILE", conflicts_with = "vkey")]
-    pub(crate) policy: Option<PathBuf>,
-    /// The log's public key, or a file that holds it, from a place you trust
-    #[arg(long, value_name = "VKEY")]
-    pub(crate) vkey: Option<String>,
-    /// A checkpoint of the same log that you kept: what you verify must contain it
-    #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Proof {
-    /// PROJECT/ENVIRONMENT
-    #[arg(long, value_name = "P/E")]
-    pub(crate) environment: EnvironmentName,
-    /// The record's position, as search and export show it
-    #[arg(long)]
-    pub(crate) position: u64,
-    /// The file to write; standard output if absent or -
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-    /// Personal fields that go along: all, none, or names such as user.name,src_endpoint.ip
-    #[arg(long, default_value = "all", value_name = "FIELDS")]
-    pub(crate) disclose: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Mirror {
-    /// PROJECT/ENVIRONMENT
-    #[arg(long, value_name = "P/E")]
-    pub(crate) environment: EnvironmentName,
-    /// The folder to write; what it has already is kept
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) out: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Key {
-    /// Print the public key (vkey): give it to whoever is to verify
-    Show {
-        /// PROJECT/ENVIRONMENT
-        #[arg(long, value_name = "P/E")]
-        environment: EnvironmentName,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Fsck {
-    /// PROJECT/ENVIRONMENT
-    #[arg(long, value_name = "P/E")]
-    pub(crate) environment: EnvironmentName,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Witness {
-    /// Where key and memory lie; one folder, one witness
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) state: PathBuf,
-    /// The witness's name, such as witness.example/w1; creates it, with a new key, if there is none
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-    /// The address to listen on; any but a loopback address needs TLS
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8788")]
-    pub(crate) listen: String,
-    /// The logs to watch: the log lines of a C2SP policy file
-    #[arg(long, value_name = "FILE", conflicts_with = "vkey")]
-    pub(crate) policy: Option<PathBuf>,
-    /// The one log to watch: its public key, or a file that holds it
-    #[arg(long, value_name = "VKEY")]
-    pub(crate) vkey: Option<String>,
-    /// Certificate chain, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// Private key, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub(crate) tls_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

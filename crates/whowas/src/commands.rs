@@ -2,8 +2,10 @@
 
 mod access;
 mod coverage;
+mod erase;
 mod export;
 mod formats;
+mod hold;
 mod import;
 mod key;
 mod manual;
@@ -14,7 +16,9 @@ mod presence;
 mod proof;
 mod reconcile;
 mod rejected;
+mod retain;
 mod search;
+mod select;
 mod serve;
 mod sessions;
 mod sql;
@@ -58,6 +62,9 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Mirror(args) => mirror::run(&global, args).await,
         Command::Key(args) => key::run(&global, args).await,
         Command::Fsck(args) => verify::fsck(&global, args).await,
+        Command::Erase(args) => erase::run(&global, args).await,
+        Command::Retain(args) => retain::run(&global, args).await,
+        Command::Hold(args) => hold::run(&global, args).await,
         Command::Witness(args) => witness::run(args).await,
         Command::Sql(args) => sql::run(&global, args).await,
         Command::Token(args) => token::run(&global, args).await,

@@ -12,18 +12,26 @@ mod collect;
 mod corpus;
 #[path = "it/coverage.rs"]
 mod coverage;
+#[path = "it/erase.rs"]
+mod erase;
 #[path = "it/evidence.rs"]
 mod evidence;
+#[path = "it/faults.rs"]
+mod faults;
 #[path = "it/http.rs"]
 mod http;
 #[path = "it/input.rs"]
 mod input;
+#[path = "it/key.rs"]
+mod key;
 #[path = "it/kill.rs"]
 mod kill;
 #[path = "it/logs.rs"]
 mod logs;
 #[path = "it/offline.rs"]
 mod offline;
+#[path = "it/power.rs"]
+mod power;
 #[path = "it/script.rs"]
 mod script;
 #[path = "it/senders.rs"]

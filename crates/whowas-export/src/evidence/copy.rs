@@ -13,11 +13,11 @@ use whowas_tlog::{
     hash::leaf_hash,
     note::Note,
     policy::{Accepted, Policy},
-    tile::{TileId, TileSource, check_tiles, decode_entries, root_at},
+    tile::{TileId, TileSource, check_tiles, decode_entries, peaks_at, root_at},
     tree::Frontier,
 };
 
-use super::Finding;
+use super::{Finding, Leaf, stated::Stated};
 
 /// Findings that are listed; a broken copy would otherwise fill the screen with its positions.
 const FINDINGS_MAX: usize = 100;
@@ -37,6 +37,8 @@ pub struct CopyReport {
     pub cosignatures: Vec<(String, u64)>,
     /// Entries that were hashed and compared; 0 if the copy has no entries.
     pub entries: u64,
+    /// Entries before this position are not there, as the log's own rule of retention says; 0 as a rule.
+    pub first_entry: u64,
     /// Tiles beyond the checkpoint: the log has gone on since, or its checkpoint was put back.
     pub tiles_beyond: u64,
     /// What is wrong.
@@ -140,8 +142,11 @@ impl Check {
         if !self.tiles.folder.join("tile/entries").exists() {
             return Ok(());
         }
-        let mut frontier = Frontier::new();
-        let mut index = 0;
+        let first = self.first_bundle(checkpoint.size);
+        let mut frontier = self.frontier_at(first * 256, checkpoint.size)?;
+        self.report.first_entry = frontier.size();
+        let mut stated = Stated::default();
+        let mut index = first;
         while let Some(id) = TileId::in_tree(0, index, checkpoint.size) {
             let place = id.entries_path();
             let wrong = |reason: String| Finding::new(&place, reason);
@@ -162,15 +167,41 @@ impl Check {
                         format!("position {position}: the entry is not the one that was committed"),
                     );
                 }
+                // Entries of other logs are no leaves of ours, and say nothing of retention.
+                if let Ok(leaf) = Leaf::parse(entry)
+                    && let Err(reason) = stated.take(frontier.size(), &leaf)
+                {
+                    self.found(&place, reason);
+                }
                 frontier.append(hash);
             }
-            self.report.entries = frontier.size();
+            self.report.entries = frontier.size() - self.report.first_entry;
             index += 1;
+        }
+        if self.report.first_entry > stated.minimum_index {
+            let (first, allowed) = (self.report.first_entry, stated.minimum_index);
+            self.found(
+                "tile/entries",
+                format!("entries before position {first} are missing, and the log's rule of retention allows {allowed}"),
+            );
         }
         if frontier.root() != checkpoint.root {
             self.found("tile/entries", "the entries do not have the root of the checkpoint");
         }
         Ok(())
+    }
+
+    /// The first bundle that is there. Those before it may have been let go.
+    fn first_bundle(&self, size: u64) -> u64 {
+        let last = size / 256;
+        (0..last).find(|index| self.tiles.has(&TileId::full(0, *index).entries_path())).unwrap_or(last)
+    }
+
+    /// The tree before the first entry, from the tiles, which were compared with the root.
+    fn frontier_at(&mut self, past_size: u64, size: u64) -> Result<Frontier, Finding> {
+        let wrong = |reason: String| Finding::new("tile", reason);
+        let peaks = peaks_at(past_size, size, &mut self.tiles).map_err(|e| wrong(e.to_string()))?;
+        Frontier::from_peaks(past_size, peaks).map_err(|e| wrong(e.to_string()))
     }
 
     /// Every other stored tile and bundle: partial ones of earlier sizes must be the beginning of what

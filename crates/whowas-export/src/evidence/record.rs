@@ -11,9 +11,10 @@
 //! their digests in the leaf.
 
 use serde_json::{Map, Value, json};
-use whowas_event::{Record, jcs};
+use whowas_event::{Record, erasure::SELF, jcs};
 use whowas_tlog::{
     hash::leaf_hash,
+    note::VerifyingKey,
     policy::Policy,
     tlog_proof::{TlogProof, TlogProofError},
 };
@@ -58,6 +59,9 @@ pub enum RecordProofError {
     /// The extra line does not hold a leaf and its disclosures.
     #[error("the extra line does not hold the record")]
     Extra,
+    /// It is a record, and not of a key that hands over.
+    #[error("the record does not say that the key that signed hands over to another one")]
+    NoRotation,
     /// The leaf, or a disclosure.
     #[error(transparent)]
     Leaf(#[from] LeafError),
@@ -92,6 +96,25 @@ pub fn verify(file: &[u8], policy: &Policy) -> Result<ProvenRecord, RecordProofE
         leaf: leaf.members,
         disclosed,
     })
+}
+
+/// The key that a log has handed over to, if `file` proves a record of the log that says so: signed by a
+/// key that the policy trusts, and for the same log.
+///
+/// # Errors
+/// The file proves nothing, or a record that is no rotation.
+pub fn handed_over(file: &[u8], policy: &Policy) -> Result<VerifyingKey, RecordProofError> {
+    let proven = verify(file, policy)?;
+    let metadata =
+        |name: &str| proven.leaf.get("metadata").and_then(|value| value.get(name)).and_then(Value::as_str);
+    let is_ours = ["log_name", "log_format"].iter().all(|name| metadata(name) == Some(SELF));
+    let is_key = proven.leaf.get("kind").and_then(Value::as_str) == Some("key");
+    let body = |name: &str| proven.leaf.get("body").and_then(|body| body.get(name)).and_then(Value::as_str);
+    // Who signs the checkpoint is who hands over.
+    let is_signed = body("old") == Some(proven.vkey.as_str());
+    let new = body("new").and_then(|text| VerifyingKey::parse(text).ok());
+    new.filter(|key| is_ours && is_key && is_signed && key.name() == proven.origin)
+        .ok_or(RecordProofError::NoRotation)
 }
 
 pub(super) fn parse_extra(extra: &[u8]) -> Option<(String, Vec<String>)> {

@@ -53,6 +53,7 @@ pub(crate) fn record(n: u16) -> Record {
         recorded_at: Time::from_ms(1_790_000_200_000).unwrap(),
         salt: u128::from(n).to_be_bytes(),
         raw_data_hash: None,
+        erased: None,
     }
 }
 

@@ -4,9 +4,9 @@ use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
-use whowas_query::{Filter, LoginRequest, NamedQuery};
+use whowas_query::{Filter, LoginRequest, NamedQuery, subject_of};
 
-use crate::world::{NOW_MS, at, event, search, subject, trail};
+use crate::world::{NOW_MS, at, event, record, search, trail};
 
 const COUNT: u64 = 120;
 
@@ -60,8 +60,9 @@ fn the_engine_means_what_the_filter_language_says() {
         let filter = Filter::parse(&text).map_err(|e| TestCaseError::fail(format!("{text}: {e}")))?;
         let mut want: Vec<String> = (0..COUNT)
             .map(event)
-            .filter(|event| filter.matches(&subject(event, &snapshot.directory)))
-            .map(|event| event.native_id.as_str().to_owned())
+            .map(record)
+            .filter(|record| filter.matches(&subject_of(record, &snapshot.directory)))
+            .map(|record| record.event.native_id.as_str().to_owned())
             .collect();
         want.sort();
         let request = LoginRequest {

@@ -8,12 +8,9 @@ use std::{
     },
 };
 
-use whowas_event::{Activity, Draft, Event, Kind, NativeId, Status, Time, admit, admit::RawData};
-use whowas_query::{
-    Engine, LoginPage, LoginRequest,
-    filter::{Subject, TextField},
-};
-use whowas_store::{Batch, Clock, Directory, Store, Trail, WhenFull};
+use whowas_event::{Activity, Draft, Event, Kind, NativeId, Record, Status, Time, admit, admit::RawData};
+use whowas_query::{Engine, LoginPage, LoginRequest};
+use whowas_store::{Batch, Clock, Store, Trail, WhenFull};
 
 pub(crate) const NOW_MS: i64 = 1_790_000_000_000;
 
@@ -107,40 +104,17 @@ pub(crate) async fn search(trail: &Trail, request: &LoginRequest) -> LoginPage {
     Engine::new().unwrap().logins(trail, request, at(NOW_MS)).await.unwrap()
 }
 
-/// What a filter looks at, made from the event itself and the directory: no engine involved.
-pub(crate) fn subject<'a>(event: &'a Event, directory: &'a Directory) -> Subject<'a> {
-    let user = &event.user;
-    let mut names: Vec<&str> = [&user.uid, &user.name, &user.email_addr, &user.full_name]
-        .into_iter()
-        .flatten()
-        .map(String::as_str)
-        .collect();
-    let known = directory.find(user.uid.as_deref(), user.name.as_deref(), user.email_addr.as_deref());
-    if let Some(known) = known {
-        names.extend(
-            [&known.name, &known.email_addr, &known.full_name].into_iter().flatten().map(String::as_str),
-        );
-    }
-    let mut texts = vec![
-        (TextField::Status, event.status.as_str()),
-        (TextField::Activity, event.activity.as_str()),
-        (TextField::Source, "test"),
-        (TextField::Format, "test"),
-        (TextField::NativeId, event.native_id.as_str()),
-    ];
-    let optional = [
-        (TextField::Service, &event.service.name),
-        (TextField::UserAgent, &event.user_agent),
-        (TextField::Country, &event.src_endpoint.location.country),
-        (TextField::Session, &event.session_uid),
-        (TextField::StatusDetail, &event.status_detail),
-    ];
-    texts.extend(optional.into_iter().filter_map(|(field, text)| Some((field, text.as_deref()?))));
-    Subject {
-        occurred_at: event.occurred_at,
-        user: names,
-        ip: event.src_endpoint.ip.as_deref(),
-        is_mfa: event.is_mfa,
-        texts,
+/// A record as it was appended, for [`whowas_query::subject_of`].
+pub(crate) fn record(event: Event) -> Record {
+    Record {
+        event,
+        source: "test".into(),
+        format: "test".into(),
+        revision: 0,
+        received_at: at(NOW_MS),
+        recorded_at: at(NOW_MS),
+        salt: [0; 16],
+        raw_data_hash: None,
+        erased: None,
     }
 }

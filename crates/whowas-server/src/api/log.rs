@@ -69,7 +69,13 @@ pub(crate) async fn entries(
     let id = TileId::parse_entries(&format!("tile/entries/{bundle}"));
     let id = id.map_err(|e| Problem::not_found(e.to_string()))?;
     let bytes = permit.trail.entry_bundle(id).await?;
-    let bytes = bytes.ok_or_else(|| Problem::not_found("there is no such entry bundle in this tree"))?;
+    let minimum_index = permit.trail.snapshot().erased.minimum_index();
+    let bytes = bytes.ok_or_else(|| match minimum_index {
+        0 => Problem::not_found("there is no such entry bundle in this tree"),
+        index => Problem::not_found(format!(
+            "there is no such entry bundle in this tree, or it is before the minimum index {index} of the rule of retention"
+        )),
+    })?;
     // It never changes, and is for whoever has the token, not for a shared cache.
     let headers =
         [(CONTENT_TYPE, "application/octet-stream"), (CACHE_CONTROL, "private, max-age=31536000, immutable")];

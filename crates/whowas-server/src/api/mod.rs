@@ -2,6 +2,7 @@
 
 pub(crate) mod coverage;
 pub(crate) mod environments;
+pub(crate) mod evidence;
 pub(crate) mod export;
 pub(crate) mod imports;
 pub(crate) mod log;
@@ -28,7 +29,10 @@ use whowas_collect::intake::{Intake, IntakeName, Outcome};
 
 use whowas_collect::coverage::State as Coverage;
 
-use crate::{app::App, problem::Problem};
+use crate::{
+    app::App,
+    problem::{Problem, Whole},
+};
 
 /// The description of this API.
 pub(crate) async fn openapi() -> Response {
@@ -50,7 +54,10 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Result<Response, Prob
         (StatusCode::SERVICE_UNAVAILABLE, "stopped")
     };
     let answer = json!({ "status": word, "environments": names.len(), "stopped": stopped });
-    Ok((status, Json(answer)).into_response())
+    let mut response = (status, Json(answer)).into_response();
+    // Which trails have stopped is what a probe wants to know: no problem details instead of it.
+    response.extensions_mut().insert(Whole);
+    Ok(response)
 }
 
 /// Sums over all environments, in the Prometheus text format.

@@ -1,6 +1,8 @@
 //! What the server hands out as evidence: the public log, proofs, cosignatures.
 
-use whowas_export::evidence::record;
+use std::io::Cursor;
+
+use whowas_export::evidence::{bundle, record};
 use whowas_store::control::Scope;
 use whowas_tlog::{
     hash::leaf_hash,
@@ -9,7 +11,7 @@ use whowas_tlog::{
     tile::{TileId, decode_entries, tiles_of_size},
 };
 
-use crate::world::{World, api, logins};
+use crate::world::{NOW, World, api, logins};
 
 const LOG: &str = "/trails/contoso/production";
 
@@ -80,5 +82,43 @@ async fn a_proof_convinces_without_the_server_and_leaves_a_trace() {
         bodies.iter().all(|body| body.contains("\"proof\"") && body.contains("\"position\":11")),
         "{bodies:?}"
     );
+    world.end().await;
+}
+
+/// A bundle verifies without the server, whatever is appended while it is made.
+#[tokio::test]
+async fn a_bundle_is_of_one_state_of_a_trail_that_grows() {
+    let world = World::new().await;
+    world.append(&logins(200)).await;
+    let (read, ingest) = (world.token(Scope::Read, None).await, world.token(Scope::Ingest, None).await);
+    let policy = Policy::of_log(world.trail().await.verifying_key().clone());
+    for (format, filter) in [("csv", ""), ("jsonl", "user:user4"), ("", "status:success")] {
+        let path = api(&format!("evidence?as={format}&from=2026-01-01&filter={filter}"));
+        let growing = async {
+            for n in 0..5 {
+                let line = crate::world::login(1000 + n, "late", NOW);
+                world.post(&api("records")).bearer(&ingest).body(line).send().await;
+            }
+        };
+        let (bundle, ()) = tokio::join!(world.get(&path).bearer(&read).send(), growing);
+        assert_eq!(
+            (bundle.status, bundle.header("content-type")),
+            (200, Some("application/zip")),
+            "{format}"
+        );
+        let report = bundle::verify(Cursor::new(&bundle.body), &policy, None);
+        assert_eq!(report.findings, [], "{format} {filter}");
+        assert!(report.rows > 0 && report.tree_size >= 200);
+    }
+    for (path, status) in [("evidence?as=xlsx", 400), ("evidence?filter=colour:red", 400)] {
+        assert_eq!(world.get(&api(path)).bearer(&read).send().await.status, status, "{path}");
+    }
+    assert_eq!(world.get(&api("evidence")).bearer(&ingest).send().await.status, 403);
+    let trail = world.trail().await;
+    let size = trail.snapshot().size;
+    let last = trail.records(0..size).await.unwrap();
+    let said =
+        last.iter().filter_map(|one| one.event.body.as_deref()).filter(|body| body.contains("\"evidence\":"));
+    assert_eq!(said.count(), 3, "every bundle is named by the digest of its manifest");
     world.end().await;
 }

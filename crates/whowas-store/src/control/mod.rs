@@ -7,10 +7,11 @@
 
 mod progress;
 mod sqlite;
+mod sqlite_privacy;
 mod sqlite_progress;
 
 use async_trait::async_trait;
-use whowas_event::{EnvironmentName, Time};
+use whowas_event::{EnvironmentName, Kind, Time};
 
 use crate::StoreError;
 
@@ -32,6 +33,8 @@ pub struct Environment {
     pub size: u64,
     /// The signed checkpoint of that tree.
     pub checkpoint: String,
+    /// The latest `recorded_at`: a clock that is set back while nothing runs does not turn the order of times.
+    pub last_recorded_at: Time,
 }
 
 impl std::fmt::Debug for Environment {
@@ -76,10 +79,53 @@ pub struct Commit {
     pub size: u64,
     /// The new signed checkpoint.
     pub checkpoint: String,
+    /// When the newest records got their positions.
+    pub recorded_at: Time,
     /// People whose directory entry changed.
     pub people: Vec<Person>,
     /// How far sources have been read.
     pub progress: Vec<Progress>,
+    /// Erasures that the records of the commit state. From the commit on they must be carried out.
+    pub erasures: Vec<ErasureEntry>,
+}
+
+/// An erasure that a record of the trail states.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErasureEntry {
+    /// Position of the record.
+    pub position: u64,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its body, see [`whowas_event::Erasure`].
+    pub body: String,
+    /// Whether it was carried out in everything that this data folder holds.
+    pub is_done: bool,
+}
+
+/// A legal hold: what it covers is neither erased nor deleted while it is in force.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Hold {
+    /// Its number; 0 before it is stored.
+    pub id: i64,
+    /// What it covers: `user`, `filter` or `all` …
+    pub covers: String,
+    /// … and whose name, or which filter.
+    pub text: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub created_at: Time,
+}
+
+/// What an erasure takes from the control database.
+#[derive(Clone, Debug, Default)]
+pub struct Scrub {
+    /// Positions of records: people who are known by one of them are forgotten.
+    pub people: Vec<u64>,
+    /// Positions of records: people who are known by one of them lose their attributes.
+    pub attributes: Vec<u64>,
+    /// Numbers of rejected records.
+    pub rejected: Vec<u64>,
 }
 
 /// A record that was refused, kept with its reason.
@@ -185,6 +231,17 @@ pub trait Control: Send + Sync + std::fmt::Debug {
     async fn commit(&self, name: &EnvironmentName, commit: &Commit) -> Result<bool, StoreError>;
     /// The directory of an environment.
     async fn people(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError>;
+    /// Every erasure of an environment's trail, by position.
+    async fn erasures(&self, name: &EnvironmentName) -> Result<Vec<ErasureEntry>, StoreError>;
+    /// Deletes what an erasure takes, so that none of its bytes is left in the database's files, and then
+    /// marks the erasures up to `position` as done. Safe to repeat.
+    async fn scrub(&self, name: &EnvironmentName, scrub: &Scrub, position: u64) -> Result<(), StoreError>;
+    /// Puts a hold in force and returns its number.
+    async fn add_hold(&self, name: &EnvironmentName, hold: &Hold) -> Result<i64, StoreError>;
+    /// The holds in force, oldest first.
+    async fn holds(&self, name: &EnvironmentName) -> Result<Vec<Hold>, StoreError>;
+    /// Ends a hold and forgets whom it named; `false` if there is none of this number.
+    async fn release_hold(&self, name: &EnvironmentName, id: i64) -> Result<bool, StoreError>;
     /// Every stream of a source that is read, or was.
     async fn streams(&self, name: &EnvironmentName) -> Result<Vec<StoredStream>, StoreError>;
     /// The windows of a stream that have a part in `[from, to)`, in order.

@@ -10,15 +10,19 @@ use sqlx::{
 use whowas_event::{EnvironmentName, Time};
 
 use super::{
-    Commit, Control, Environment, Person, Progress, Rejected, Scope, SecretHash, SessionKind, StoredStream,
-    StoredWindow, Token, sqlite_progress,
+    Commit, Control, Environment, ErasureEntry, Hold, Person, Progress, Rejected, Scope, Scrub, SecretHash,
+    SessionKind, StoredStream, StoredWindow, Token, sqlite_privacy, sqlite_progress,
 };
 use crate::StoreError;
 
 /// What leads from each version of the tables to the next, beginning with no tables at all. The version is
 /// kept in `user_version`. A step that was released is never changed: the next one is added.
-const STEPS: [&str; 3] =
-    [FIRST_TABLES, "ALTER TABLE rejected ADD COLUMN column_number INTEGER", sqlite_progress::TABLES];
+const STEPS: [&str; 4] = [
+    FIRST_TABLES,
+    "ALTER TABLE rejected ADD COLUMN column_number INTEGER",
+    sqlite_progress::TABLES,
+    sqlite_privacy::TABLES,
+];
 
 const FIRST_TABLES: &str = "
 CREATE TABLE environments (
@@ -53,6 +57,8 @@ impl SqliteControl {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            // What is deleted is overwritten at once: a page that is free keeps nothing of it.
+            .pragma("secure_delete", "ON")
             .busy_timeout(Duration::from_secs(5));
         // One connection: SQLite has one writer, and everything here is short. It is never too old: the task
         // that would look for old ones counts idle connections in a race (sqlx 0.9 `release` and `pop_idle`),
@@ -84,7 +90,7 @@ fn to_db(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn from_db(value: i64, what: &str) -> Result<u64, StoreError> {
+pub(super) fn from_db(value: i64, what: &str) -> Result<u64, StoreError> {
     u64::try_from(value).map_err(|_| StoreError::corrupt(format!("control database: {what} is negative")))
 }
 
@@ -107,6 +113,7 @@ fn environment(row: &SqliteRow) -> Result<Environment, StoreError> {
         created_at: time(row.try_get("created_at")?)?,
         size: from_db(row.try_get("size")?, "a size")?,
         checkpoint: row.try_get("checkpoint")?,
+        last_recorded_at: time(row.try_get("last_recorded_at")?)?,
     })
 }
 
@@ -184,14 +191,17 @@ impl Control for SqliteControl {
 
     async fn commit(&self, name: &EnvironmentName, commit: &Commit) -> Result<bool, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let swapped =
-            sqlx::query("UPDATE environments SET size = ?, checkpoint = ? WHERE name = ? AND size = ?")
-                .bind(to_db(commit.size))
-                .bind(&commit.checkpoint)
-                .bind(name.as_str())
-                .bind(to_db(commit.expected_size))
-                .execute(&mut *transaction)
-                .await?;
+        let swapped = sqlx::query(
+            "UPDATE environments SET size = ?, checkpoint = ?, last_recorded_at = max(last_recorded_at, ?)
+                 WHERE name = ? AND size = ?",
+        )
+        .bind(to_db(commit.size))
+        .bind(&commit.checkpoint)
+        .bind(commit.recorded_at.as_ms())
+        .bind(name.as_str())
+        .bind(to_db(commit.expected_size))
+        .execute(&mut *transaction)
+        .await?;
         if swapped.rows_affected() == 0 {
             return Ok(false);
         }
@@ -208,11 +218,62 @@ impl Control for SqliteControl {
             .execute(&mut *transaction)
             .await?;
         }
+        for one in &commit.erasures {
+            sqlx::query(
+                "INSERT INTO erasures (environment, position, kind, body, is_done) VALUES (?, ?, ?, ?, 0)",
+            )
+            .bind(name.as_str())
+            .bind(to_db(one.position))
+            .bind(one.kind.as_str())
+            .bind(&one.body)
+            .execute(&mut *transaction)
+            .await?;
+        }
         for progress in &commit.progress {
             sqlite_progress::write(&mut transaction, name, progress).await?;
         }
         transaction.commit().await?;
         Ok(true)
+    }
+
+    async fn erasures(&self, name: &EnvironmentName) -> Result<Vec<ErasureEntry>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM erasures WHERE environment = ? ORDER BY position")
+            .bind(name.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(sqlite_privacy::erasure).collect()
+    }
+
+    async fn scrub(&self, name: &EnvironmentName, scrub: &Scrub, position: u64) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        for (statement, numbers) in [
+            (
+                "DELETE FROM people WHERE environment = ? AND position IN (SELECT value FROM json_each(?))",
+                &scrub.people,
+            ),
+            (
+                "UPDATE people SET entry = json_remove(entry, '$.attributes')
+                 WHERE environment = ? AND position IN (SELECT value FROM json_each(?))",
+                &scrub.attributes,
+            ),
+            (
+                "DELETE FROM rejected WHERE environment = ? AND id IN (SELECT value FROM json_each(?))",
+                &scrub.rejected,
+            ),
+        ] {
+            let numbers = serde_json::to_string(numbers).expect("numbers are plain data");
+            sqlx::query(statement).bind(name.as_str()).bind(numbers).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        // Rows that were overwritten before `secure_delete` was on may lie in free parts of pages, and the
+        // write-ahead log has pages as they were.
+        sqlx::raw_sql("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await?;
+        sqlx::query("UPDATE erasures SET is_done = 1 WHERE environment = ? AND position <= ?")
+            .bind(name.as_str())
+            .bind(to_db(position))
+            .execute(&self.pool)
+            .await?;
+        Ok(())
     }
 
     async fn streams(&self, name: &EnvironmentName) -> Result<Vec<StoredStream>, StoreError> {
@@ -247,6 +308,37 @@ impl Control for SqliteControl {
                 .map_err(|_| StoreError::corrupt("control database: a person is no person"))
         };
         entries.iter().map(parse).collect()
+    }
+
+    async fn add_hold(&self, name: &EnvironmentName, hold: &Hold) -> Result<i64, StoreError> {
+        let id = sqlx::query_scalar(
+            "INSERT INTO holds (environment, covers, text, reason, created_at) VALUES (?, ?, ?, ?, ?) RETURNING id",
+        )
+        .bind(name.as_str())
+        .bind(&hold.covers)
+        .bind(&hold.text)
+        .bind(&hold.reason)
+        .bind(hold.created_at.as_ms())
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(id)
+    }
+
+    async fn holds(&self, name: &EnvironmentName) -> Result<Vec<Hold>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM holds WHERE environment = ? ORDER BY id")
+            .bind(name.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(sqlite_privacy::hold).collect()
+    }
+
+    async fn release_hold(&self, name: &EnvironmentName, id: i64) -> Result<bool, StoreError> {
+        let done = sqlx::query("DELETE FROM holds WHERE environment = ? AND id = ?")
+            .bind(name.as_str())
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() == 1)
     }
 
     async fn reject(&self, name: &EnvironmentName, list: &[Rejected]) -> Result<(), StoreError> {

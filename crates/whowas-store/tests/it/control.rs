@@ -1,12 +1,12 @@
 //! The suite that every control database must pass.
 
 use sqlx::Connection;
-use whowas_event::Time;
+use whowas_event::{Kind, Time};
 use whowas_store::{
     Person, StoreError,
     control::{
-        Commit, Control, CoverageChange, Environment, Progress, Rejected, Scope, SessionKind, SqliteControl,
-        StoredWindow, Token,
+        Commit, Control, CoverageChange, Environment, ErasureEntry, Hold, Progress, Rejected, Scope, Scrub,
+        SessionKind, SqliteControl, StoredWindow, Token,
     },
 };
 
@@ -24,6 +24,7 @@ fn environment() -> Environment {
         created_at: at(5),
         size: 0,
         checkpoint: "empty".into(),
+        last_recorded_at: Time::default(),
     }
 }
 
@@ -33,15 +34,25 @@ async fn conforms(control: &dyn Control) {
     rejected_records_are_kept_until_resolved(control).await;
     tokens_are_found_by_secret_until_revoked(control).await;
     sessions_end_once(control).await;
+    holds_are_in_force_until_released(control).await;
+    erasures_are_done_once_what_they_take_is_gone(control).await;
 }
 
 async fn environments_commit_by_compare_and_swap(control: &dyn Control) {
     assert_eq!(control.environment(&name()).await.unwrap(), None);
     control.create_environment(&environment()).await.unwrap();
     assert!(matches!(control.create_environment(&environment()).await, Err(StoreError::Invalid(_))));
+    // Written with the swap, and never put back.
+    let recorded_at = at(77);
     let person = Person { id: "p".into(), uid: Some("u".into()), position: 3, ..Person::default() };
-    let commit =
-        Commit { size: 9, checkpoint: "nine".into(), people: vec![person.clone()], ..Commit::default() };
+    let commit = Commit {
+        expected_size: 0,
+        size: 9,
+        checkpoint: "nine".into(),
+        people: vec![person.clone()],
+        recorded_at,
+        ..Commit::default()
+    };
     assert!(control.commit(&name(), &commit).await.unwrap());
     // The loser changes nothing, not even the people.
     let late = Commit { people: vec![Person { id: "q".into(), ..person.clone() }], size: 4, ..commit };
@@ -59,7 +70,8 @@ async fn environments_commit_by_compare_and_swap(control: &dyn Control) {
     };
     assert!(control.commit(&name(), &commit).await.unwrap());
     assert_eq!(control.people(&name()).await.unwrap(), [renamed]);
-    assert_eq!(control.environments().await.unwrap().len(), 1);
+    let last = control.environments().await.unwrap().pop().unwrap();
+    assert_eq!((last.name, last.last_recorded_at), (name(), at(77)));
 }
 
 async fn progress_is_committed_with_the_checkpoint(control: &dyn Control) {
@@ -165,13 +177,58 @@ async fn sessions_end_once(control: &dyn Control) {
     assert!(!control.end_session(console, &[4; 32], at(200)).await.unwrap(), "an expired session was used");
 }
 
+async fn holds_are_in_force_until_released(control: &dyn Control) {
+    let hold =
+        Hold { id: 0, covers: "user".into(), text: "ada".into(), reason: "case 7".into(), created_at: at(3) };
+    let id = control.add_hold(&name(), &hold).await.unwrap();
+    assert_eq!(control.holds(&name()).await.unwrap(), [Hold { id, ..hold }]);
+    assert!(control.release_hold(&name(), id).await.unwrap());
+    assert!(!control.release_hold(&name(), id).await.unwrap());
+    assert_eq!(control.holds(&name()).await.unwrap(), []);
+}
+
+async fn erasures_are_done_once_what_they_take_is_gone(control: &dyn Control) {
+    let person = |id: &str, position| Person {
+        id: id.into(),
+        attributes: Some("{}".into()),
+        position,
+        ..Person::default()
+    };
+    let entry = |position| ErasureEntry { position, kind: Kind::Erasure, body: "{}".into(), is_done: false };
+    let commit = Commit {
+        expected_size: 13,
+        size: 20,
+        checkpoint: "20".into(),
+        people: vec![person("gone", 14), person("bare", 15), person("kept", 16)],
+        recorded_at: at(1),
+        erasures: vec![entry(17), entry(18)],
+        progress: Vec::new(),
+    };
+    assert!(control.commit(&name(), &commit).await.unwrap());
+    assert_eq!(control.erasures(&name()).await.unwrap(), commit.erasures);
+    let kept = control.rejected(&name(), 0, 10).await.unwrap();
+    control.reject(&name(), &[Rejected { record: 77, ..kept[0].clone() }]).await.unwrap();
+    let rejected = control.rejected(&name(), 0, 10).await.unwrap().pop().unwrap().id;
+    let rejected = u64::try_from(rejected).unwrap();
+    let scrub = Scrub { people: vec![14], attributes: vec![14, 15], rejected: vec![rejected] };
+    for _ in 0..2 {
+        control.scrub(&name(), &scrub, 17).await.unwrap();
+        let people = control.people(&name()).await.unwrap();
+        let left: Vec<_> = people.iter().map(|one| (one.id.as_str(), one.attributes.is_some())).collect();
+        assert_eq!(left, [("bare", false), ("kept", true), ("p", false)]);
+        assert_eq!(control.rejected(&name(), 0, 10).await.unwrap(), kept);
+        let done: Vec<_> = control.erasures(&name()).await.unwrap().iter().map(|one| one.is_done).collect();
+        assert_eq!(done, [true, false]);
+    }
+}
+
 #[tokio::test]
 async fn sqlite_conforms_and_survives_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("control.db");
     conforms(&SqliteControl::open(&path).await.unwrap()).await;
     let again = SqliteControl::open(&path).await.unwrap();
-    assert_eq!(again.environment(&name()).await.unwrap().unwrap().size, 13);
+    assert_eq!(again.environment(&name()).await.unwrap().unwrap().size, 20);
 }
 
 #[tokio::test]
@@ -185,7 +242,7 @@ async fn older_tables_are_brought_up_to_date_and_newer_ones_are_refused() {
         connection.close().await.unwrap();
     };
     conforms(&SqliteControl::open(&path).await.unwrap()).await;
-    sql("ALTER TABLE rejected DROP COLUMN column_number; DROP TABLE streams; DROP TABLE coverage; PRAGMA user_version = 1").await;
+    sql("ALTER TABLE rejected DROP COLUMN column_number; DROP TABLE erasures; DROP TABLE holds; ALTER TABLE environments DROP COLUMN last_recorded_at; DROP TABLE streams; DROP TABLE coverage; PRAGMA user_version = 1").await;
     let control = SqliteControl::open(&path).await.unwrap();
     let kept = control.rejected(&name(), 0, 10).await.unwrap();
     assert_eq!(kept.iter().map(|one| (one.record, one.column)).collect::<Vec<_>>(), [(5, None)]);

@@ -24,7 +24,12 @@ impl Clock for TestClock {
 }
 
 pub(crate) fn clock() -> Arc<TestClock> {
-    Arc::new(TestClock(AtomicI64::new(1_790_000_000_000)))
+    clock_at(1_790_000_000_000)
+}
+
+/// One that was set to another time.
+pub(crate) fn clock_at(ms: i64) -> Arc<TestClock> {
+    Arc::new(TestClock(AtomicI64::new(ms)))
 }
 
 pub(crate) fn name() -> EnvironmentName {

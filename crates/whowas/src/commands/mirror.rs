@@ -63,8 +63,15 @@ async fn tile(trail: &Trail, id: TileId, folder: &Path) -> Result<u8, Failure> {
         written += 1;
     }
     if id.level == 0 && !folder.join(id.entries_path()).exists() {
-        replace(folder, &id.entries_path(), &trail.entry_bundle(id).await?.ok_or_else(missing)?)?;
-        written += 1;
+        let end = id.index.saturating_mul(256).saturating_add(u64::from(id.width));
+        let is_pruned = end <= trail.snapshot().erased.minimum_index();
+        match trail.entry_bundle(id).await? {
+            None if is_pruned => {}
+            bundle => {
+                replace(folder, &id.entries_path(), &bundle.ok_or_else(missing)?)?;
+                written += 1;
+            }
+        }
     }
     Ok(written)
 }

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use serde_json::json;
 use whowas_event::Time;
-use whowas_query::{AsOf, Filter, LoginRequest, NamedQuery};
+use whowas_query::{AsOf, Filter, LoginRequest, NameSource, NamedQuery};
 use whowas_store::{Clock, Trail};
 
 use super::access;
@@ -34,7 +34,9 @@ pub(crate) async fn run(global: &Global, args: Search) -> Result<u8, Failure> {
         let time = |value: Option<Time>| value.map(|time| times::show(time, &zone)).unwrap_or_default();
         let rows = page.rows.iter().map(|row| {
             let id = row.user_uid.clone().or_else(|| row.user_name.clone()).unwrap_or_default();
-            let name = row.user_full_name.clone().or_else(|| row.user_name.clone()).unwrap_or_default();
+            let name = row.user_full_name.clone().or_else(|| row.user_name.clone());
+            let is_erased = row.name_source == Some(NameSource::Erased);
+            let name = name.unwrap_or_else(|| if is_erased { "(erased)".to_owned() } else { String::new() });
             let email_addr = text(&row.user_email_addr);
             let (start, end) = (time(row.start), time(row.end));
             vec![id, name, email_addr, start, end, row.status.clone(), text(&row.src_ip), text(&row.client)]

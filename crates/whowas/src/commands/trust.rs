@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use whowas_export::evidence::record;
 use whowas_tlog::{note::VerifyingKey, policy::Policy};
 
 use crate::failure::Failure;
@@ -24,6 +25,16 @@ pub(crate) fn policy(file: Option<&Path>, vkey: Option<&str>) -> Result<Option<P
         |e| Failure::not_understood(format!("--vkey {text}: {e}; write a vkey or a file that holds it"));
     let key = VerifyingKey::parse(&text).map_err(wrong)?;
     Ok(Some(Policy::of_log(key)))
+}
+
+/// Adds the keys to which trusted ones handed over, each by a proof that a key trusted before it signed.
+pub(crate) fn hand_over(policy: &mut Policy, files: &[std::path::PathBuf]) -> Result<(), Failure> {
+    for path in files {
+        let file = fs::read(path).map_err(|e| Failure::file(path, &e))?;
+        let key = record::handed_over(&file, policy);
+        policy.trust_log(key.map_err(|e| Failure::not_understood(format!("{}: {e}", path.display())))?);
+    }
+    Ok(())
 }
 
 /// As [`policy`], for what cannot be judged without one.

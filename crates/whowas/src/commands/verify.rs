@@ -1,5 +1,6 @@
 //! `whowas verify` and `whowas fsck`: re-derive everything, and trust nobody but whom the user names.
 
+mod live;
 mod offline;
 
 use std::{
@@ -11,7 +12,10 @@ use std::{
 use serde_json::json;
 use whowas_export::evidence::{Finding, bundle::ZIP_MAGIC, copy, record::PROOF_MAGIC};
 use whowas_store::{Store, audit::Audit, control::Environment};
-use whowas_tlog::{note::Note, policy::Policy};
+use whowas_tlog::{
+    note::{Note, VerifyingKey},
+    policy::Policy,
+};
 
 use super::trust;
 use crate::{
@@ -24,13 +28,22 @@ use crate::{
 pub(crate) async fn run(global: &Global, args: Verify) -> Result<u8, Failure> {
     let pinned = args.checkpoint.as_deref().map(pinned).transpose()?;
     let (file, vkey) = (args.policy.as_deref(), args.vkey.as_deref());
+    let required = || {
+        let mut policy = trust::required(file, vkey)?;
+        trust::hand_over(&mut policy, &args.rotation)?;
+        Ok::<_, Failure>(policy)
+    };
+    if live::is_url(&args.path) {
+        let url = args.path.display().to_string();
+        return live::check(global, &url, args.token.as_deref(), &required()?, pinned.as_ref()).await;
+    }
     if args.path.is_file() {
         let (path, pinned) = (&args.path, pinned.as_ref());
         if has_magic(path, PROOF_MAGIC)? {
-            return offline::proof(global, path, &trust::required(file, vkey)?, pinned);
+            return offline::proof(global, path, &required()?, pinned);
         }
         if has_magic(path, ZIP_MAGIC)? {
-            return offline::bundle(global, path, &trust::required(file, vkey)?, pinned);
+            return offline::bundle(global, path, &required()?, pinned);
         }
         let shown = path.display();
         return Err(Failure::not_understood(format!(
@@ -39,12 +52,21 @@ pub(crate) async fn run(global: &Global, args: Verify) -> Result<u8, Failure> {
     }
     let is_data = args.path.join("control.db").is_file() || global.control.is_some();
     if is_data {
-        let policy = trust::policy(file, vkey)?;
+        let mut policy = trust::policy(file, vkey)?;
+        if let Some(policy) = &mut policy {
+            trust::hand_over(policy, &args.rotation)?;
+        }
         let trust = Trust { policy: policy.as_ref(), pinned: pinned.as_ref() };
         return data_folder(global, args.path, &trust).await;
     }
     if args.path.join("checkpoint").is_file() {
-        return offline::folder(global, &args.path, &trust::required(file, vkey)?, pinned.as_ref()).await;
+        return offline::folder(
+            global,
+            (&args.path, &args.path.display().to_string()),
+            &required()?,
+            pinned.as_ref(),
+        )
+        .await;
     }
     Err(Failure::not_understood(format!(
         "{}: this is no data folder (it has no control.db), no copy of a log (it has no checkpoint) and no proof",
@@ -104,7 +126,13 @@ async fn check(
     if trust.policy.is_some() || trust.pinned.is_some() {
         let name = &environment.name;
         let folder = store.root().join("trails").join(name.project()).join(name.environment());
-        let own = Policy::of_log(key);
+        let mut own = Policy::of_log(key);
+        // What was kept may be signed by a key that this trail had before.
+        for key in audit.former_keys.iter().filter_map(|text| VerifyingKey::parse(text).ok()) {
+            if key.name() == environment.origin {
+                own.trust_log(key);
+            }
+        }
         // A folder may hold several trails; a kept checkpoint is of one.
         let of_this = |note: &&Note| note.text().split('\n').next() == Some(environment.origin.as_str());
         let pinned = trust.pinned.filter(of_this);
@@ -115,6 +143,7 @@ async fn check(
         output::json_line(&json!({
             "environment": environment.name, "origin": environment.origin, "vkey": vkey,
             "verified": code == DONE, "size": audit.size, "root": audit.root, "leaves": audit.leaves,
+            "erased": audit.erased,
             "findings": findings,
         }))?;
     } else {
@@ -137,6 +166,12 @@ fn print(
     output::line(format_args!("{} ({key})", environment.name))?;
     if findings.is_empty() {
         output::line(format_args!("  verified: {} records, root {}", audit.leaves, audit.root))?;
+        if audit.erased > 0 {
+            output::line(format_args!(
+                "  {} records lack personal fields, and the trail says of each how many were erased",
+                audit.erased
+            ))?;
+        }
         output::line(format_args!(
             "  re-derived: every leaf, every tile, the root; checked: the checkpoint's signature"
         ))?;

@@ -40,7 +40,9 @@ impl Client {
 
     /// Asks for something.
     pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        let Self { token, address, .. } = &self;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\r\n");
         self.stream.get_mut().write_all(request.as_bytes())?;
         self.answer()
     }

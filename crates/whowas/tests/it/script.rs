@@ -95,6 +95,28 @@ impl World {
         }
     }
 
+    /// Runs a command and kills it after so many milliseconds; whether it had ended by itself.
+    pub(crate) fn killed_after(&self, line: &str, ms: u64) -> bool {
+        let mut child = self.command(line).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(ms));
+        let has_ended = child.try_wait().unwrap().is_some();
+        let _ = child.kill();
+        child.wait().unwrap();
+        has_ended
+    }
+
+    /// Whether a text stands in any file of the data folder, in whatever case.
+    pub(crate) fn data_has(&self, text: &str) -> bool {
+        let mut files = Vec::new();
+        walk(&self.path("data"), &mut files);
+        let text = text.to_lowercase();
+        let has = |path: &PathBuf| {
+            let bytes = fs::read(path).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).to_lowercase().contains(&text)
+        };
+        files.iter().any(has)
+    }
+
     /// Prints JSON; one value for each line.
     pub(crate) fn json(&self, line: &str) -> Vec<Value> {
         self.run(&format!("--json {line}")).exits(0).lines()

@@ -3,7 +3,9 @@
 use std::io::{Cursor, Read, Write};
 
 use sha2::Digest as _;
-use whowas_event::{Activity, LeafWriter, Record, Time};
+use whowas_event::{
+    Activity, ErasedAt, Erasure, Kind, LeafWriter, Reach, Record, Time, erase, erasure::SELF,
+};
 use whowas_query::{
     Filter, LoginRow, NamedQuery,
     filter::{Subject, TextField},
@@ -354,6 +356,45 @@ fn a_kept_checkpoint_within_the_leaves_is_compared() {
     rewritten[3] = b"before the first leaf".to_vec();
     let report = verify(Cursor::new(&good), &policy(), Some(&kept(rewritten)));
     assert!(report.findings[0].reason.contains("history was rewritten"), "{:?}", report.findings);
+}
+
+/// A log in which record 55 says that the fields of record 35 were erased.
+fn log_with_erasure(count: u8) -> TestLog {
+    let mut records: Vec<Record> = (0..SIZE).map(record).collect();
+    let said =
+        Erasure { records: vec![ErasedAt { position: 35, reach: Reach::All, count }], ..Erasure::default() };
+    let one = &mut records[55];
+    (one.source, one.format) = (SELF.into(), SELF.into());
+    one.event.kind = Kind::Erasure;
+    one.event.body = Some(serde_json::Value::from(said.members()).to_string());
+    TestLog::of(records)
+}
+
+#[test]
+fn fields_that_are_gone_must_have_been_erased_by_the_log() {
+    let rows = [25, 30, 35, 40, 45];
+    let check_erased = |count: u8, reach: Option<Reach>| {
+        let mut log = log_with_erasure(count);
+        if let Some(reach) = reach {
+            erase(&mut log.records[35], reach);
+        }
+        check(&bundle_of(&log, ExportFormat::Csv, "", &rows))
+    };
+    // Name, address and session.
+    let report = check_erased(3, Some(Reach::All));
+    assert_eq!((report.findings.as_slice(), report.rows, report.erased), (&[][..], 5, 1));
+    // Nobody said so, or not of so much.
+    let missing = "personal fields are not disclosed, and no record says that they were erased";
+    let mut log = log();
+    erase(&mut log.records[40], Reach::All);
+    let report = check(&bundle_of(&log, ExportFormat::Csv, "", &rows));
+    assert_eq!(report.findings[0].reason, format!("position 40: 3 {missing}"));
+    let report = check_erased(2, Some(Reach::All));
+    assert_eq!(report.findings[0].reason, format!("position 35: 1 {missing}"));
+    let report = check_erased(3, Some(Reach::NotUser));
+    let shown = "position 35: it discloses fields of which record 55 says that they were erased";
+    assert_eq!(report.findings[0].reason, shown);
+    assert_eq!(check_erased(3, None).findings[0].reason, shown);
 }
 
 /// Any flipped bit of the zip: found, or without effect on what is believed.

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     ExportFormat,
-    evidence::{Finding, Leaf, record::parse_extra},
+    evidence::{Finding, Leaf, record::parse_extra, stated::Stated},
 };
 
 /// Manifest and checkpoint are read whole: a few kilobytes, and room for many cosignatures.
@@ -58,6 +58,8 @@ pub struct BundleReport {
     pub undecided: u64,
     /// Rows that match only with the help of what is not in the record, such as a name in the directory.
     pub rows_undecided: u64,
+    /// Rows of whose records personal fields were erased; the log's own records say so.
+    pub erased: u64,
     /// Whether a kept checkpoint was compared. It can only be if its size lies between the two above.
     pub is_pinned: bool,
     /// What is wrong.
@@ -219,15 +221,23 @@ impl<R: Read + Seek> Check<'_, R> {
             .map_err(|_| Finding::new(MANIFEST, "a peak is not a hash"))?;
         let frontier = Frontier::from_peaks(manifest.first_position, peaks)
             .map_err(|e| Finding::new(MANIFEST, e.to_string()))?;
-        let mut judge = Judge { frontier, expected, report: BundleReport::default() };
+        let mut judge = Judge {
+            frontier,
+            expected,
+            report: BundleReport::default(),
+            stated: Stated::default(),
+            hidden: BTreeMap::new(),
+        };
         judge.compare_pinned();
         let mut file = Hashed::new(open(&mut self.zip, LEAVES)?);
         lines(&mut file, |line| judge.take(line)).map_err(|e| e.at(LEAVES))?;
         let part = file.part(LEAVES).map_err(|e| wrong(e.to_string()))?;
-        let Judge { frontier, expected, report } = judge;
+        judge.compare_erased();
+        let Judge { frontier, expected, report, .. } = judge;
         self.report.excluded = report.excluded;
         self.report.undecided = report.undecided;
         self.report.rows_undecided = report.rows_undecided;
+        self.report.erased = report.erased;
         self.report.is_pinned = report.is_pinned;
         report.findings.into_iter().for_each(|found| self.found(&found.place, found.reason));
         let (size, root) = (expected.checkpoint.size, expected.checkpoint.root);
@@ -261,6 +271,10 @@ struct Judge {
     frontier: Frontier,
     expected: Expected,
     report: BundleReport,
+    /// What the log says was erased. It says so after the record it is about.
+    stated: Stated,
+    /// Rows, with the number of their personal fields that are not disclosed.
+    hidden: BTreeMap<u64, u64>,
 }
 
 impl Judge {
@@ -273,7 +287,11 @@ impl Judge {
         let leaf = Leaf::parse(leaf.as_bytes()).map_err(|e| wrong(e.to_string()))?;
         let disclosed =
             leaf.disclosed(disclosures.iter().map(String::as_str)).map_err(|e| wrong(e.to_string()))?;
+        self.stated.take(position, &leaf).map_err(wrong)?;
         let known = Known::new(&leaf, &disclosed);
+        if self.expected.rows.contains_key(&position) {
+            self.hidden.insert(position, leaf.personal().saturating_sub(disclosed.len()) as u64);
+        }
         let row = self.expected.rows.remove(&position);
         let verdict = self.expected.asked.judge(&known);
         match (&row, verdict) {
@@ -296,6 +314,16 @@ impl Judge {
         self.frontier.append(hash);
         self.compare_pinned();
         Ok(())
+    }
+
+    /// A row must lack exactly the fields that the log says were erased.
+    fn compare_erased(&mut self) {
+        for (position, hidden) in std::mem::take(&mut self.hidden) {
+            self.report.erased += u64::from(hidden > 0);
+            if let Some(reason) = self.stated.contradiction(position, hidden) {
+                self.found(Finding::new(LEAVES, reason));
+            }
+        }
     }
 
     fn found(&mut self, finding: Finding) {

@@ -88,8 +88,10 @@ fn entries_that_are_changed_are_found() {
         put(f, "tile/entries/002.p/88", [read(f, "tile/entries/002.p/88"), vec![0, 1, 7]].concat())
     };
     check("appended entry", append, "tile/entries/002.p/88", "it has 89 entries instead of 88");
-    let delete = |f: &TempDir| fs::remove_file(f.path().join("tile/entries/000")).unwrap();
-    check("deleted bundle", delete, "tile/entries/000", "it is missing");
+    let delete = |path: &'static str| move |f: &TempDir| fs::remove_file(f.path().join(path)).unwrap();
+    check("deleted bundle", delete("tile/entries/001"), "tile/entries/001", "it is missing");
+    let missing = "entries before position 256 are missing, and the log's rule of retention allows 0";
+    check("deleted first bundle", delete("tile/entries/000"), "tile/entries", missing);
     let swap = |f: &TempDir| {
         let (a, b) = (read(f, "tile/entries/000"), read(f, "tile/entries/001"));
         put(f, "tile/entries/000", b);
@@ -105,6 +107,32 @@ fn entries_that_are_changed_are_found() {
         put(f, "tile/0/001", tile);
     };
     check("edit and its hash", rehash, "tile", "hash 1 of tile/1/000.p/2 is not the hash of tile/0/001");
+}
+
+/// C2SP pruning: the log itself says from where on it has entries.
+#[test]
+fn entries_may_begin_where_the_rule_of_retention_says() {
+    let mut records: Vec<_> = (0..SIZE).map(record).collect();
+    records[550].event.kind = whowas_event::Kind::Retention;
+    records[550].event.body = Some("{\"minimum_index\":300}".into());
+    let write = |records: &[whowas_event::Record]| {
+        let folder = tempfile::tempdir().unwrap();
+        TestLog::of(records.to_vec()).write(folder.path());
+        fs::remove_file(folder.path().join("tile/entries/000")).unwrap();
+        let report = verify(folder.path(), &policy(), None);
+        fs::remove_file(folder.path().join("tile/entries/001")).unwrap();
+        (report, verify(folder.path(), &policy(), None))
+    };
+    // Somebody else's record of that kind says nothing.
+    assert!(write(&records).0.findings[0].reason.ends_with("allows 0"));
+    (records[550].source, records[550].format) = ("whowas".into(), "whowas".into());
+    let (one, two) = write(&records);
+    assert_eq!((one.findings.as_slice(), one.first_entry, one.entries), (&[][..], 256, 344));
+    assert!(
+        two.findings[0]
+            .reason
+            .ends_with("before position 512 are missing, and the log's rule of retention allows 300")
+    );
 }
 
 #[test]

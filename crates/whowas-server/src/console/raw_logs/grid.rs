@@ -137,7 +137,11 @@ impl Links<'_> {
             newer: newer.map(|(token, back)| self.with_page(&token, &back)),
             older: page.next.map(|token| self.with_page(&token, &older)),
             export: self.api("export", "csv"),
-            exports: EXPORTS.map(|(title, word)| (title, self.api("export", word))).into(),
+            exports: EXPORTS
+                .map(|(title, word)| (title, self.api("export", word)))
+                .into_iter()
+                .chain([("Evidence bundle", self.api("evidence", "csv"))])
+                .collect(),
             api: self.api("logins", ""),
             summary: self.summary(),
         }
@@ -148,12 +152,14 @@ impl Links<'_> {
         let place = [row.src_city, row.src_country].into_iter().flatten().collect::<Vec<_>>().join(", ");
         let email = row.user_email_addr.or_else(|| row.user_name.clone().filter(|name| name.contains('@')));
         let zone = &self.range.zone;
+        let is_erased = row.name_source == Some(NameSource::Erased);
+        let gone = if is_erased { "(erased)".to_owned() } else { String::new() };
         GridRow {
             position: row.position,
             href: self.record(row.position),
             id_href: term("user", &id).map(|term| self.with_filter(&term)).unwrap_or_default(),
             id,
-            name: row.user_full_name.or(row.user_name).unwrap_or_default(),
+            name: row.user_full_name.or(row.user_name).unwrap_or(gone),
             email: email.unwrap_or_default(),
             is_from_directory: row.name_source == Some(NameSource::Directory),
             start: show_in(row.start, zone),

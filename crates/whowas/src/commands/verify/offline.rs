@@ -142,6 +142,12 @@ fn print_bundle(report: &BundleReport, policy: &Policy, has_pinned: bool) -> Res
             "  not proven complete: {undecided} records of positions {first} to {end} cannot be judged without personal fields that are not disclosed; {excluded} do not match"
         ))?;
     }
+    if report.erased > 0 {
+        output::line(format_args!(
+            "  {} rows lack personal fields; the log's own records say that they were erased",
+            report.erased
+        ))?;
+    }
     if report.rows_undecided > 0 {
         output::line(format_args!(
             "  {} rows match by what is not in the record, such as a name in the directory",
@@ -165,7 +171,7 @@ fn print_bundle(report: &BundleReport, policy: &Policy, has_pinned: bool) -> Res
 /// A folder with a copy: of a trail as the store keeps it, or of a log as C2SP files.
 pub(super) async fn folder(
     global: &Global,
-    path: &Path,
+    (path, shown): (&Path, &str),
     policy: &Policy,
     pinned: Option<&Note>,
 ) -> Result<u8, Failure> {
@@ -190,7 +196,6 @@ pub(super) async fn folder(
         (report, entries)
     };
     let code = if report.findings.is_empty() { DONE } else { BROKEN };
-    let shown = path.display().to_string();
     if global.json {
         output::json_line(&json!({
             "folder": shown, "origin": report.origin, "vkey": report.vkey, "verified": code == DONE,
@@ -198,9 +203,19 @@ pub(super) async fn folder(
             "tiles_beyond": report.tiles_beyond, "findings": report.findings,
         }))?;
     } else {
-        print_folder(&shown, &report, leaves, (policy, pinned.is_some()))?;
+        print_folder(shown, &report, leaves, (policy, pinned.is_some()))?;
     }
     Ok(code)
+}
+
+/// One finding, which makes everything else pointless.
+pub(super) fn broken(global: &Global, shown: &str, finding: Finding) -> Result<u8, Failure> {
+    if global.json {
+        output::json_line(&json!({ "folder": shown, "verified": false, "findings": [finding] }))?;
+    } else {
+        print_findings(&[finding])?;
+    }
+    Ok(BROKEN)
 }
 
 fn print_folder(
