@@ -11,7 +11,7 @@ use crate::{
     kept::{Item, Records, View},
     scan::on_blocking_thread,
     session_search::{Asked, Wanted},
-    sessions::{Mark, Row, Session, SessionBuilder, SessionRules, Told},
+    sessions::{EndConfidence, EndReason, Mark, Row, Session, SessionBuilder, SessionRules, Told},
 };
 
 /// Records of one session that are read to complete what the first one tells.
@@ -122,7 +122,12 @@ fn completed(
             return None;
         }
         let mut builder = SessionBuilder::new(rules.clone());
-        for item in positions.iter().filter_map(|position| items.get(position)) {
+        // Starts and stops of the machine are not at hand here; the row knows what they did.
+        let is_stopped = row.reason == EndReason::Shutdown && row.confidence == EndConfidence::Inferred;
+        let last = row.end.filter(|_| is_stopped);
+        let is_before =
+            |item: &&Item| item.mark.as_ref().is_some_and(|mark| last.is_none_or(|last| mark.at <= last));
+        for item in positions.iter().filter_map(|position| items.get(position)).filter(is_before) {
             builder.insert_mark(item.key.clone(), item.revision, item.mark.clone());
         }
         let begins = |session: &Session| {

@@ -372,6 +372,36 @@ async fn what_is_damaged_is_made_again() {
     store.close().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_session_before_a_start_of_the_machine_knows_nothing_of_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, trail) = open(folder.path()).await;
+    let of_machine = |seconds: i64, user: Option<&str>, ip: Option<&str>, hints: SessionHints| {
+        let mut event = login(seconds, Activity::Logon);
+        event.occurred_at = second(seconds);
+        event.dst_hostname = Some("m".to_owned());
+        event.session_uid = Some("s".to_owned());
+        (event.user.name, event.service.name) = (user.map(str::to_owned), None);
+        event.src_endpoint.ip = ip.map(str::to_owned);
+        let mut unmapped = serde_json::Map::new();
+        hints.write(&mut unmapped);
+        event.unmapped = Some(jcs::canonical(&unmapped.into()).unwrap());
+        event
+    };
+    let boot = SessionHints { boundary: Some(Boundary::Boot), ..SessionHints::default() };
+    let events = vec![
+        of_machine(0, None, None, SessionHints::default()),
+        of_machine(1, None, Some("10.0.0.2"), SessionHints::default()),
+        of_machine(12, None, None, boot),
+        of_machine(25, Some("ada"), None, SessionHints::default()),
+    ];
+    append(&trail, 3, events).await;
+    let page = engine(10).sessions(&trail, &everything(SessionQuery::Sessions), at(NOW_MS)).await.unwrap();
+    let told: Vec<_> = page.rows.iter().map(|row| (row.user.as_deref(), row.ip.as_deref())).collect();
+    assert_eq!(told, [(Some("ada"), None), (None, Some("10.0.0.2"))]);
+    store.close().await.unwrap();
+}
+
 fn trail_folder(data: &Path) -> std::path::PathBuf {
     data.join("trails/contoso/production/sessions")
 }
