@@ -7,7 +7,7 @@
 //! damaged is made again. Nothing here decides what happened, and nothing is dropped: the sessions as of any
 //! earlier size of the tree follow from the same runs (`view.rs`).
 //!
-//! How sessions are paired is decided in [`crate::sessions`], only there. [Decision 20](../../../../docs/decisions/0020-sessions-are-kept-as-rows.md).
+//! How sessions are paired is decided in [`crate::sessions`], only there. [Decision 19](../../../../docs/decisions/0019-sessions-are-kept-as-rows.md).
 
 mod base;
 mod blocks;

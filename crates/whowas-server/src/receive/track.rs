@@ -4,7 +4,7 @@
 //! They cannot send a header of ours, so the token comes in one of three places, the first that is there:
 //! `Authorization`, the path (`/appinsights/TOKEN/v2.1/track`, for an instrumentation key that must be a GUID), or the
 //! instrumentation key of the first envelope. For the last, no more than [`BEGINNING_BYTES`] of a body are looked at
-//! before it is known who sends. See `docs/decisions/0024-a-connection-string-is-a-token.md`.
+//! before it is known who sends. See `docs/decisions/0022-a-connection-string-is-a-token.md`.
 //!
 //! The answer says which envelopes were refused, by index; SDKs do not send those again. 503 asks for all of them again.
 
