@@ -18,9 +18,10 @@ use datafusion::{
     datasource::physical_plan::parquet::{
         PagePruningAccessPlanFilter, ParquetAccessPlan, ParquetFileMetrics, RowGroupAccessPlanFilter,
     },
-    logical_expr::Expr,
+    logical_expr::{Expr, Operator},
     physical_expr::{
         PhysicalExpr,
+        expressions::{BinaryExpr, Column},
         utils::{Guarantee, collect_columns, conjunction, reassign_expr_columns, split_conjunction},
     },
     physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder},
@@ -68,7 +69,7 @@ struct Condition {
     predicate: Arc<dyn PhysicalExpr>,
     /// The predicate's conjuncts, those that read the same columns together, in the order in which they
     /// are decided.
-    steps: Conjuncts,
+    steps: Vec<Step>,
     pruning: PruningPredicate,
     pages: PagePruningAccessPlanFilter,
     bounds: Bounds,
@@ -153,7 +154,8 @@ impl Scan {
         if access.row_group_indexes().is_empty() {
             return Ok(result);
         }
-        for batch in read(&open, access, names, Some(self.condition.row_filter(&open)?))? {
+        let filter = self.condition.row_filter(&open, &access)?;
+        for batch in read(&open, access, names, Some(filter))? {
             step(&mut result, Part::File(idx), &batch?)?;
         }
         Ok(result)
@@ -223,10 +225,13 @@ impl Scan {
 }
 
 impl Condition {
-    fn row_filter(&self, open: &OpenFile) -> Result<RowFilter, QueryError> {
+    /// The steps that some row of the chosen row groups may fail. A step that their statistics answer is not
+    /// asked of the rows: each costs a reader of its columns for every row group.
+    fn row_filter(&self, open: &OpenFile, access: &ParquetAccessPlan) -> Result<RowFilter, QueryError> {
         let schema = open.metadata.parquet_schema();
         let mut predicates: Vec<Box<dyn ArrowPredicate>> = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
+        for step in self.steps.iter().filter(|step| step.may_fail(open, access)) {
+            let step = &step.predicate;
             let mut columns: Vec<usize> = collect_columns(step).iter().map(|column| column.index()).collect();
             columns.sort_unstable();
             let narrow: SchemaRef = Arc::new(SCHEMA.project(&columns)?);
@@ -241,12 +246,56 @@ impl Condition {
     }
 }
 
+/// Conjuncts that read the same columns, decided together.
+struct Step {
+    predicate: Arc<dyn PhysicalExpr>,
+    /// Its contrary, where one can be had: a row group that this rules out has only rows for which the
+    /// step holds.
+    contrary: Option<PruningPredicate>,
+}
+
+impl Step {
+    fn new(conjuncts: Conjuncts) -> Self {
+        let contrary = contrary(&conjuncts).and_then(|contrary| {
+            let builder = PruningPredicateBuilder::new().with_file_schema(SCHEMA.clone());
+            builder.try_build(contrary).ok()
+        });
+        Self { predicate: conjunction(conjuncts), contrary }
+    }
+
+    fn may_fail(&self, open: &OpenFile, access: &ParquetAccessPlan) -> bool {
+        let Some(contrary) = &self.contrary else { return true };
+        let groups = open.metadata.metadata().row_groups();
+        let metrics = ParquetFileMetrics::new(0, "", &ExecutionPlanMetricsSet::new());
+        let mut filter = RowGroupAccessPlanFilter::new(access.clone());
+        filter.prune_by_statistics(&SCHEMA, open.metadata.parquet_schema(), groups, contrary, &metrics);
+        !filter.build().row_group_indexes().is_empty()
+    }
+}
+
+/// What holds exactly where the conjunction does not. `None` where a value may be absent, of which a
+/// comparison is neither true nor false, and for anything but comparisons.
+fn contrary(conjuncts: &[Arc<dyn PhysicalExpr>]) -> Option<Arc<dyn PhysicalExpr>> {
+    let mut all = Vec::with_capacity(conjuncts.len());
+    for conjunct in conjuncts {
+        let comparison = conjunct.downcast_ref::<BinaryExpr>()?;
+        let is_present =
+            |column: &Column| SCHEMA.fields().get(column.index()).is_some_and(|f| !f.is_nullable());
+        if !collect_columns(conjunct).iter().all(is_present) {
+            return None;
+        }
+        let (left, right) = (comparison.left().clone(), comparison.right().clone());
+        all.push(Arc::new(BinaryExpr::new(left, comparison.op().negate()?, right)) as Arc<dyn PhysicalExpr>);
+    }
+    all.into_iter().reduce(|a, b| Arc::new(BinaryExpr::new(a, Operator::Or, b)))
+}
+
 /// Expressions that must all hold.
 type Conjuncts = Vec<Arc<dyn PhysicalExpr>>;
 
 /// Groups the conjuncts of a predicate by their columns. Those of the sort order come first, because what
 /// they leave are long runs, then those with few distinct values, then the others.
-fn steps(predicate: &Arc<dyn PhysicalExpr>) -> Conjuncts {
+fn steps(predicate: &Arc<dyn PhysicalExpr>) -> Vec<Step> {
     let mut steps: BTreeMap<(u8, Vec<usize>), Conjuncts> = BTreeMap::new();
     for conjunct in split_conjunction(predicate) {
         let mut columns: Vec<usize> = Vec::new();
@@ -263,7 +312,7 @@ fn steps(predicate: &Arc<dyn PhysicalExpr>) -> Conjuncts {
         columns.sort_unstable();
         steps.entry((rank, columns)).or_default().push(conjunct.clone());
     }
-    steps.into_values().map(conjunction).collect()
+    steps.into_values().map(Step::new).collect()
 }
 
 /// For which rows a predicate is true: neither false nor unknown.

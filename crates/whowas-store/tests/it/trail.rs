@@ -158,18 +158,15 @@ async fn a_control_database_older_than_the_trail_is_refused() {
     store.close().await.unwrap();
     drop((store, trail));
     let backup = tempfile::tempdir().unwrap();
-    // The log first: closing moves it into the database, at some time after this.
-    for name in ["control.db-wal", "control.db"] {
-        let _ = fs::copy(folder.path().join(name), backup.path().join(name));
-    }
+    let database = |folder: &Path| folder.join("control.db");
+    until_closed(folder.path()).await;
+    fs::copy(database(folder.path()), database(backup.path())).unwrap();
     let (store, trail) = open(folder.path()).await;
     append(&trail, vec![login(1)]).await;
     store.close().await.unwrap();
     drop((store, trail));
-    for name in ["control.db", "control.db-wal", "control.db-shm"] {
-        let _ = fs::remove_file(folder.path().join(name));
-        let _ = fs::copy(backup.path().join(name), folder.path().join(name));
-    }
+    until_closed(folder.path()).await;
+    fs::copy(database(backup.path()), database(folder.path())).unwrap();
     let store = Store::open(folder.path(), false, clock()).await.unwrap();
     let error = store.trail(&name()).await.unwrap_err().to_string();
     assert!(
@@ -178,6 +175,18 @@ async fn a_control_database_older_than_the_trail_is_refused() {
             && error.contains("for 2"),
         "{error}"
     );
+}
+
+/// Waits until the control database is one file again: its connection is closed some time after the store
+/// is dropped, moves the log into the database then, and deletes it by its name.
+async fn until_closed(folder: &Path) {
+    for _ in 0..1000 {
+        if !folder.join("control.db-wal").exists() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the control database is still open");
 }
 
 /// Every single flipped byte of records, tiles and checkpoint is found, and the reason says where.
