@@ -18,6 +18,9 @@ use crate::{
 /// Calls that are made to fail in a run before a merge; `WHOWAS_FAULTS=all` goes on until none is left.
 const FAULTS: usize = 8;
 
+/// After so many seconds an import is killed: it takes one.
+const TIME_LIMIT_S: &str = "20";
+
 /// Runs one import under strace with a fault at the `nth` call; whether the fault came.
 fn import_with_fault(world: &World, fault: &str, nth: usize, before: u64) -> bool {
     let log = world.path("strace.log");
@@ -27,6 +30,8 @@ fn import_with_fault(world: &World, fault: &str, nth: usize, before: u64) -> boo
         .arg(format!("inject={calls}:error={error}:when={nth}"))
         .arg("-o")
         .arg(&log)
+        // A write that fails may be the runtime's, by which one thread wakes another: then nobody wakes.
+        .args(["timeout", "--signal=KILL", TIME_LIMIT_S])
         .arg(env!("CARGO_BIN_EXE_whowas"))
         .args(["--json", "import", "--environment", P_E, "logins-week-45.csv"])
         .current_dir(world.path(""))
