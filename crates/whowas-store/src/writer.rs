@@ -2,9 +2,13 @@
 //!
 //! A thread owns the sequencer and prepares commits; a task, the publisher, makes one after the other
 //! durable, commits and publishes it, and only then answers. While one commit is written, the next is
-//! prepared, and the pool for the one after fills. There is no timer.
+//! prepared, and the pool for the one after fills. A pool that is small waits half a
+//! millisecond for others.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use whowas_tlog::{checkpoint::Checkpoint, note::SigningKey, tile::TileId};
@@ -23,6 +27,9 @@ const COMMIT_RECORDS_MAX: usize = 32 * 1024;
 /// So many waiting records are prepared while another commit is being written. Fewer wait until it is
 /// done: they commit together with what comes until then, and a commit costs the same for one as for a hundred.
 const AHEAD_RECORDS_MIN: usize = 4 * 1024;
+
+/// So long a pool that is small waits for others when nothing is being written: a tenth of what a commit takes.
+const GATHERING: Duration = Duration::from_micros(500);
 
 /// Records that wait for their position, and whom to answer.
 pub(crate) struct Submission {
@@ -109,6 +116,7 @@ impl Preparer {
     ) -> Option<(Vec<Batch>, Vec<Progress>, Replies)> {
         let mut pool = vec![submissions.recv().await?];
         let mut records = pool.first().map_or(0, |first| first.batch.records.len());
+        let mut has_gathered = false;
         while records < COMMIT_RECORDS_MAX {
             let next = match submissions.try_recv() {
                 Ok(next) => next,
@@ -118,7 +126,16 @@ impl Preparer {
                         Some(next) => next,
                         None => break,
                     },
-                    () = until_published(&mut self.published, self.sent) => break,
+                    () = until_published(&mut self.published, self.sent) => {
+                        if has_gathered {
+                            break;
+                        }
+                        // Those who were just answered come again at once: without this, the first of
+                        // them would be committed alone and the others after it.
+                        has_gathered = true;
+                        tokio::time::sleep(GATHERING).await;
+                        continue;
+                    }
                 },
             };
             records += next.batch.records.len();
