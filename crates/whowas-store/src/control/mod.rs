@@ -5,8 +5,10 @@
 //! (the commit point), the directory of people, how far sources have been read, rejected records, tokens
 //! and console sessions.
 
+mod kept;
 mod progress;
 mod sqlite;
+mod sqlite_kept;
 mod sqlite_privacy;
 mod sqlite_progress;
 
@@ -15,6 +17,7 @@ use whowas_event::{EnvironmentName, Kind, Time};
 
 use crate::StoreError;
 
+pub use kept::{Export, ExportState, Kept, SavedQuery};
 pub use progress::{CoverageChange, Progress, StoredStream, StoredWindow};
 pub use sqlite::SqliteControl;
 
@@ -219,7 +222,7 @@ pub enum SessionKind {
 
 /// The contract of the control database. Every method is durable when it returns.
 #[async_trait]
-pub trait Control: Send + Sync + std::fmt::Debug {
+pub trait Control: Kept {
     /// Adds an environment; [`StoreError::Invalid`] if there is one of this name.
     async fn create_environment(&self, environment: &Environment) -> Result<(), StoreError>;
     /// Every environment, by name.
