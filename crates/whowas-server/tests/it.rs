@@ -13,6 +13,8 @@ mod console;
 mod coverage;
 #[path = "it/evidence.rs"]
 mod evidence;
+#[path = "it/exports.rs"]
+mod exports;
 #[path = "it/imports.rs"]
 mod imports;
 #[path = "it/openapi.rs"]

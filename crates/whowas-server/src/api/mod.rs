@@ -4,6 +4,7 @@ pub(crate) mod coverage;
 pub(crate) mod environments;
 pub(crate) mod evidence;
 pub(crate) mod export;
+pub(crate) mod exports;
 pub(crate) mod imports;
 pub(crate) mod log;
 pub(crate) mod logins;

@@ -4,6 +4,7 @@
 //! it shows. The path is the original's: project, environment details, Monitoring, Activity, View raw logs.
 
 pub(crate) mod environment;
+pub(crate) mod exports;
 pub(crate) mod health;
 pub(crate) mod people;
 pub(crate) mod presence;

@@ -20,7 +20,7 @@ use self::{
     grid::{Grid, Links},
     range::{PRESETS, Range},
 };
-use super::{Frame, SIGNED_IN, html, stands_under};
+use super::{Frame, SIGNED_IN, exports::SHAPES, html, stands_under};
 use crate::{
     access::Access,
     api::params::{Params, named_query},
@@ -135,6 +135,8 @@ struct RawLogsPage<'a> {
     filter: &'a str,
     hide: &'a str,
     message: Option<String>,
+    /// What an export in the background can be written as.
+    shapes: &'static [(&'static str, &'static str)],
     grid: Option<Grid>,
 }
 
@@ -179,6 +181,7 @@ pub(crate) async fn page(
         filter: &params.filter,
         hide: &params.hide,
         message,
+        shapes: &SHAPES,
         grid,
     })
 }
