@@ -10,6 +10,7 @@ mod encoder;
 pub mod evidence;
 mod jsonl;
 mod ocsf;
+pub mod report;
 mod table;
 mod xlsx;
 

@@ -16,6 +16,7 @@ mod presence;
 mod proof;
 mod reconcile;
 mod rejected;
+mod report;
 mod retain;
 mod search;
 mod select;
@@ -57,6 +58,7 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::AfterLeaving(args) => people::after_leaving(&global, args).await,
         Command::Users(args) => users::run(&global, args).await,
         Command::Export(args) => export::run(&global, args).await,
+        Command::Report(args) => report::run(&global, args).await,
         Command::Verify(args) => verify::run(&global, args).await,
         Command::Proof(args) => proof::run(&global, args).await,
         Command::Mirror(args) => mirror::run(&global, args).await,

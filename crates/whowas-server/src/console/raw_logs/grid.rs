@@ -148,7 +148,10 @@ impl Links<'_> {
             exports: EXPORTS
                 .map(|(title, word)| (title, self.api("export", word)))
                 .into_iter()
-                .chain([("Evidence bundle", self.api("evidence", "csv"))])
+                .chain([
+                    ("Evidence bundle", self.api("evidence", "csv")),
+                    ("Report for an auditor (PDF)", self.api("report", "pdf")),
+                ])
                 .collect(),
             job: self.job(),
             api: self.api("logins", ""),
