@@ -23,6 +23,8 @@ mod openapi;
 mod receivers;
 #[path = "it/records.rs"]
 mod records;
+#[path = "it/report.rs"]
+mod report;
 #[path = "it/saved.rs"]
 mod saved;
 #[path = "it/sessions.rs"]
