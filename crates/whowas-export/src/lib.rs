@@ -11,6 +11,7 @@ pub mod evidence;
 mod jsonl;
 mod ocsf;
 mod table;
+pub mod windows;
 mod xlsx;
 
 pub use cells::EXPORT_COLUMNS;

@@ -10,6 +10,7 @@
 mod access;
 mod api;
 mod app;
+pub mod archive;
 mod assets;
 mod auth;
 mod body;
