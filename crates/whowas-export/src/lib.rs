@@ -6,6 +6,7 @@
 
 mod cells;
 mod csv;
+pub mod delivery;
 mod encoder;
 pub mod evidence;
 mod jsonl;

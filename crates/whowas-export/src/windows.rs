@@ -6,6 +6,8 @@
 
 use whowas_event::Time;
 
+use crate::delivery::Delivery;
+
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -58,6 +60,8 @@ pub struct Schedule {
     pub begin: Time,
     /// How long windows are.
     pub every: Every,
+    /// So long after its end a window waits for what comes by itself (receivers, files).
+    pub settle_ms: i64,
     /// So long after its end a window that is not covered is exported all the same, as *late*.
     pub latest_ms: i64,
     /// So long after it was last verified a window is verified again.
@@ -103,7 +107,7 @@ impl Schedule {
 
     /// When a window is exported though it is not covered.
     pub fn latest(&self, window: Window) -> Time {
-        window.to.saturating_add_ms(self.latest_ms)
+        window.to.saturating_add_ms(self.latest_ms.max(self.settle_ms))
     }
 }
 
@@ -148,6 +152,9 @@ pub struct Kept {
     pub verified_at: Option<Time>,
     /// What was found when it was not.
     pub broken: Option<String>,
+    /// Who was told of its state.
+    #[serde(default)]
+    pub told: Option<Delivery>,
 }
 
 /// A window that was written.
@@ -210,15 +217,14 @@ pub fn decide(
     }
     if kept.done.is_some() {
         return match kept.verified_at.map(|at| at.saturating_add_ms(schedule.verify_ms)) {
-            Some(due) if due > now && kept.broken.is_none() => Todo::Wait(due),
             // What is broken does not mend itself; it is looked at as often as what is sound.
             Some(due) if due > now => Todo::Wait(due),
             _ => Todo::Verify,
         };
     }
-    let latest = schedule.latest(window);
-    if now < window.to {
-        Todo::Wait(window.to)
+    let (settled, latest) = (window.to.saturating_add_ms(schedule.settle_ms), schedule.latest(window));
+    if now < settled {
+        Todo::Wait(settled)
     } else if now >= latest || covered() != Covered::Open {
         Todo::Export
     } else {

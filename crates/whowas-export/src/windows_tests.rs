@@ -11,6 +11,7 @@ fn schedule(begin: &str, every: &str) -> Schedule {
         name: "weekly".into(),
         begin: at(begin),
         every: Every::parse(every).unwrap(),
+        settle_ms: 0,
         latest_ms: 5 * DAY_MS,
         verify_ms: 30 * DAY_MS,
     }
@@ -117,7 +118,7 @@ proptest! {
             let (length, is_months) = lengths[count % lengths.len()];
             let every = if is_months { Every::Months(length) } else { Every::Days(length) };
             let begin = Time::from_ms(*begin).unwrap();
-            let schedule = Schedule { name: "s".into(), begin, every, latest_ms: 0, verify_ms: 1 };
+            let schedule = Schedule { name: "s".into(), begin, every, settle_ms: 0, latest_ms: 0, verify_ms: 1 };
             let window = schedule.next(last_end);
             prop_assert!(window.from < window.to);
             prop_assert_eq!(window.from, last_end.unwrap_or(begin));

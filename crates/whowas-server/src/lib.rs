@@ -26,6 +26,7 @@ mod router;
 pub mod secret;
 mod serve;
 mod tls;
+pub mod webhook;
 mod witness;
 mod witnessing;
 

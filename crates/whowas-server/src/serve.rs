@@ -24,6 +24,7 @@ use crate::{
     following::follow,
     router::router,
     secret,
+    webhook::Webhook,
     witnessing::{WitnessAddress, Witnessing},
 };
 
@@ -143,10 +144,10 @@ impl Server {
     }
 
     /// Carries out scheduled exports while the server runs, and shows them.
-    pub fn with_schedules(mut self, scheduled: Vec<Scheduled>) -> Self {
+    pub fn with_schedules(mut self, scheduled: Vec<Scheduled>, webhooks: Vec<Webhook>) -> Self {
         if !scheduled.is_empty() {
             let (store, engine) = (self.app.store.clone(), self.app.engine.clone());
-            self.archiver = Some(Archiver::new(store, engine, scheduled.clone()));
+            self.archiver = Some(Archiver::new(store, engine, scheduled.clone()).telling(webhooks));
             // Set once: the first settings are the settings.
             let _ = self.app.scheduled.set(scheduled);
         }

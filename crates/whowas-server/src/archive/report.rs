@@ -126,7 +126,7 @@ fn report(schedule: String, location: Option<String>, mut windows: Vec<WindowRep
     ScheduleReport { schedule, is_active: location.is_some(), location, windows, is_cut }
 }
 
-fn told(window: Window, kept: &Kept, schedule: Option<&Schedule>, now: Time) -> WindowReport {
+pub(super) fn told(window: Window, kept: &Kept, schedule: Option<&Schedule>, now: Time) -> WindowReport {
     let done = kept.done.as_ref();
     WindowReport {
         from: window.from,

@@ -10,8 +10,9 @@ use serde_json::json;
 use whowas_collect::coverage::{self, State as Coverage};
 use whowas_event::{Event, Kind, NativeId, Status, Time, User};
 use whowas_export::{
+    delivery::Delivery,
     evidence::Finding,
-    windows::{Covered, Done, Kept, Todo, Window, decide},
+    windows::{Covered, Done, Kept, State, Todo, Window, decide},
 };
 use whowas_query::Engine;
 use whowas_store::{
@@ -19,6 +20,8 @@ use whowas_store::{
     control::{Progress, StoredArchive},
 };
 use whowas_tlog::{checkpoint::Checkpoint, note::VerifyingKey, policy::Policy, tree::Frontier};
+
+use crate::webhook::{Message, Webhook};
 
 use super::{
     Scheduled,
@@ -49,12 +52,20 @@ pub struct Archiver {
     store: Arc<Store>,
     engine: Engine,
     scheduled: Vec<Scheduled>,
+    webhooks: Vec<Webhook>,
 }
 
 impl Archiver {
     /// Ready to begin.
     pub fn new(store: Arc<Store>, engine: Engine, scheduled: Vec<Scheduled>) -> Self {
-        Self { store, engine, scheduled }
+        Self { store, engine, scheduled, webhooks: Vec::new() }
+    }
+
+    /// Tells these of every window: when it is verified, late or fails.
+    #[must_use]
+    pub fn telling(mut self, webhooks: Vec<Webhook>) -> Self {
+        self.webhooks = webhooks;
+        self
     }
 
     /// Goes on until it is dropped.
@@ -109,6 +120,14 @@ impl Archiver {
             }
         }
         let (window, kept) = next(&one.schedule, &known);
+        let open = std::iter::once((window, kept.clone())).filter(|(_, kept)| kept.failure.is_some());
+        for (window, kept) in known.iter().filter(|(_, kept)| kept.done.is_some()).cloned().chain(open) {
+            match self.tell(one, window, kept, now).await? {
+                Some(Step::Wait(at)) => wait = Some(wait.map_or(at, |wait| wait.min(at))),
+                Some(done) => return Ok(done),
+                None => {}
+            }
+        }
         let (covered, uncovered) = self.coverage(one, window, now).await?;
         match decide(&one.schedule, window, &kept, || covered, now) {
             Todo::Wait(at) => Ok(Step::Wait(wait.map_or(at, |wait| wait.min(at)))),
@@ -280,6 +299,49 @@ impl Archiver {
         self.keep(one, window, &kept).await
     }
 
+    /// Tells of a window's state, once for each change.
+    async fn tell(
+        &self,
+        one: &Scheduled,
+        window: Window,
+        mut kept: Kept,
+        now: Time,
+    ) -> Result<Option<Step>, StoreError> {
+        if self.webhooks.is_empty() {
+            return Ok(None);
+        }
+        let state = State::of(window, &kept, now);
+        // Done is told of when it is verified, which is at once.
+        let worth = matches!(state, State::Verified | State::Late | State::Failed).then_some(state.as_str());
+        let mut told = kept.told.take();
+        if !Delivery::is_due(&mut told, worth, None, now) {
+            return Ok(told.and_then(|told| told.wait()).map(Step::Wait));
+        }
+        let Some(delivery) = &mut told else { return Ok(None) };
+        let report = super::report::told(window, &kept, Some(&one.schedule), now);
+        let since = delivery.since;
+        let message = Message {
+            id: format!(
+                "archive:{}:{}:{}:{}",
+                one.environment,
+                one.schedule.name,
+                window.from.as_ms(),
+                since.as_ms()
+            ),
+            kind: format!("archive.{}", state.as_str()),
+            at: since,
+            data: json!({ "environment": one.environment, "schedule": one.schedule.name, "window": report }),
+        };
+        if send_all(&self.webhooks, &message, now).await {
+            delivery.arrived(now);
+        } else {
+            delivery.failed(now);
+        }
+        kept.told = told;
+        self.keep(one, window, &kept).await?;
+        Ok(Some(Step::Done))
+    }
+
     /// Reads a window back and compares it with the trail. The key that signed it may be a former one, so the trail's
     /// own tree says whether it is the same log.
     async fn read_back(&self, one: &Scheduled, trail: &Trail, folder: &str) -> Result<Verified, String> {
@@ -311,6 +373,18 @@ impl Archiver {
     async fn keep(&self, one: &Scheduled, window: Window, kept: &Kept) -> Result<(), StoreError> {
         self.store.control().keep_archived(&one.environment, &stored(one, window, kept)).await
     }
+}
+
+/// Whether each took it. One that did gets it again with the next try, under the same id.
+pub(crate) async fn send_all(webhooks: &[Webhook], message: &Message, now: Time) -> bool {
+    let mut is_told = true;
+    for webhook in webhooks {
+        if let Err(reason) = webhook.send(message, now).await {
+            tracing::warn!(kind = message.kind, reason, "a webhook does not take what it is told");
+            is_told = false;
+        }
+    }
+    is_told
 }
 
 fn stored(one: &Scheduled, window: Window, kept: &Kept) -> StoredArchive {
