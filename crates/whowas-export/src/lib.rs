@@ -6,11 +6,13 @@
 
 mod cells;
 mod csv;
+pub mod delivery;
 mod encoder;
 pub mod evidence;
 mod jsonl;
 mod ocsf;
 mod table;
+pub mod windows;
 mod xlsx;
 
 pub use cells::EXPORT_COLUMNS;

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,6 +19,7 @@ use whowas_store::{
 };
 
 use crate::api::coverage::SumCache;
+use crate::archive::Scheduled;
 use crate::receive::{inbound::Inbound, track::Known};
 
 /// Imports at once: each has a thread and some 30 MB of batches.
@@ -40,6 +41,8 @@ pub(crate) struct App {
     pub(crate) inbound: Inbound,
     pub(crate) intakes: Arc<Intakes>,
     pub(crate) known: Known,
+    /// Of the settings; set before the first request.
+    pub(crate) scheduled: OnceLock<Vec<Scheduled>>,
     /// Valid tokens by the digest of their secret: thousands of small requests a second must not each ask
     /// the control database, whose one connection commits.
     tokens: Mutex<HashMap<SecretHash, (Instant, Arc<Token>)>>,
@@ -57,12 +60,18 @@ impl App {
             inbound: Inbound::default(),
             intakes,
             known: Known::default(),
+            scheduled: OnceLock::new(),
             tokens: Mutex::default(),
         }
     }
 
     pub(crate) fn control(&self) -> &Arc<dyn Control> {
         self.store.control()
+    }
+
+    /// The scheduled exports of the settings.
+    pub(crate) fn schedules(&self) -> &[Scheduled] {
+        self.scheduled.get().map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(crate) fn now(&self) -> Time {

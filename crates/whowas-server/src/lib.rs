@@ -10,6 +10,7 @@
 mod access;
 mod api;
 mod app;
+pub mod archive;
 mod assets;
 mod auth;
 mod body;
@@ -25,6 +26,7 @@ mod router;
 pub mod secret;
 mod serve;
 mod tls;
+pub mod webhook;
 mod witness;
 mod witnessing;
 

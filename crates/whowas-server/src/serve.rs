@@ -18,11 +18,13 @@ use whowas_store::{Store, StoreError, control::SessionKind};
 use crate::{
     TlsFiles,
     app::App,
+    archive::{Archiver, Scheduled},
     auth::LINK_MINUTES,
     connection::Connection,
     following::follow,
     router::router,
     secret,
+    webhook::Webhook,
     witnessing::{WitnessAddress, Witnessing},
 };
 
@@ -102,6 +104,7 @@ pub struct Server {
     app: Arc<App>,
     router: Router,
     witnessing: Option<Witnessing>,
+    archiver: Option<Archiver>,
 }
 
 impl Server {
@@ -118,7 +121,7 @@ impl Server {
         }
         let app = Arc::new(App::new(store, engine, door.is_tls(), Arc::default()));
         let router = router(app.clone());
-        Ok(Self { door, app, router, witnessing: None })
+        Ok(Self { door, app, router, witnessing: None, archiver: None })
     }
 
     /// The counters that `/metrics` shows, for receivers beside this server.
@@ -138,6 +141,17 @@ impl Server {
             self.witnessing = Some(witnessing);
         }
         Ok(self)
+    }
+
+    /// Carries out scheduled exports while the server runs, and shows them.
+    pub fn with_schedules(mut self, scheduled: Vec<Scheduled>, webhooks: Vec<Webhook>) -> Self {
+        if !scheduled.is_empty() {
+            let (store, engine) = (self.app.store.clone(), self.app.engine.clone());
+            self.archiver = Some(Archiver::new(store, engine, scheduled.clone()).telling(webhooks));
+            // Set once: the first settings are the settings.
+            let _ = self.app.scheduled.set(scheduled);
+        }
+        self
     }
 
     /// The address that was taken.
@@ -160,11 +174,15 @@ impl Server {
 
     /// Answers until `shutdown`, then lets running requests end. The store stays open.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { door, app, router, witnessing } = self;
+        let Self { door, app, router, witnessing, archiver } = self;
+        let archiving = archiver.map(|archiver| tokio::spawn(archiver.run()));
         let submitting = witnessing.map(|witnessing| tokio::spawn(witnessing.run()));
         let following = tokio::spawn(follow(app.clone()));
         door.run(router, || app.metrics.connection(), shutdown).await;
         following.abort();
+        if let Some(archiving) = archiving {
+            archiving.abort();
+        }
         if let Some(submitting) = submitting {
             submitting.abort();
         }

@@ -1,5 +1,6 @@
 //! The command line: a contract that scripts depend on. One enum, one variant per command.
 
+mod archive;
 mod coverage;
 mod evidence;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use whowas_event::EnvironmentName;
 
+pub(crate) use self::archive::{Archive, Schedule, Trust as ArchiveTrust};
 pub(crate) use self::coverage::{Coverage, Reconcile};
 pub(crate) use self::evidence::{Erase, Fsck, Hold, Key, Mirror, Proof, Retain, Selection, Verify, Witness};
 
@@ -78,6 +80,12 @@ pub(crate) enum Command {
     Export(Export),
     /// Check a data folder from its records, or offline a proof, a bundle or a copy of a log
     Verify(Verify),
+    /// Exports that are made by themselves, window after window
+    #[command(subcommand)]
+    Schedule(Schedule),
+    /// What schedules wrote into offline storage
+    #[command(subcommand)]
+    Archive(Archive),
     /// Write the proof that one record is in its trail
     Proof(Proof),
     /// Copy a trail's public log as C2SP files: checkpoint, key, tiles, entries

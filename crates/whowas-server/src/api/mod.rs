@@ -10,6 +10,7 @@ pub(crate) mod logins;
 pub(crate) mod params;
 pub(crate) mod proof;
 pub(crate) mod records;
+pub(crate) mod schedules;
 pub(crate) mod sessions;
 pub(crate) mod tokens;
 pub(crate) mod usage;

@@ -7,6 +7,7 @@
 
 mod progress;
 mod sqlite;
+mod sqlite_archived;
 mod sqlite_privacy;
 mod sqlite_progress;
 
@@ -15,7 +16,7 @@ use whowas_event::{EnvironmentName, Kind, Time};
 
 use crate::StoreError;
 
-pub use progress::{CoverageChange, Progress, StoredStream, StoredWindow};
+pub use progress::{CoverageChange, Progress, StoredArchive, StoredStream, StoredWindow};
 pub use sqlite::SqliteControl;
 
 /// One environment and its trail.
@@ -253,6 +254,11 @@ pub trait Control: Send + Sync + std::fmt::Debug {
     ) -> Result<Vec<StoredWindow>, StoreError>;
     /// Puts what was rebuilt from the trail in the place of all ledgers; cursors stay.
     async fn replace_coverage(&self, name: &EnvironmentName, progress: &[Progress])
+    -> Result<(), StoreError>;
+    /// Every window of every schedule of an environment, by schedule and time.
+    async fn archived(&self, name: &EnvironmentName) -> Result<Vec<StoredArchive>, StoreError>;
+    /// Keeps what is known of a window, in the place of what was known before.
+    async fn keep_archived(&self, name: &EnvironmentName, archived: &StoredArchive)
     -> Result<(), StoreError>;
     /// Keeps rejected records.
     async fn reject(&self, name: &EnvironmentName, rejected: &[Rejected]) -> Result<(), StoreError>;

@@ -11,18 +11,25 @@ use whowas_event::{EnvironmentName, Time};
 
 use super::{
     Commit, Control, Environment, ErasureEntry, Hold, Person, Progress, Rejected, Scope, Scrub, SecretHash,
-    SessionKind, StoredStream, StoredWindow, Token, sqlite_privacy, sqlite_progress,
+    SessionKind, StoredArchive, StoredStream, StoredWindow, Token, sqlite_archived, sqlite_privacy,
+    sqlite_progress,
 };
 use crate::StoreError;
 
 /// What leads from each version of the tables to the next, beginning with no tables at all. The version is
 /// kept in `user_version`. A step that was released is never changed: the next one is added.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 7] = [
     FIRST_TABLES,
     "ALTER TABLE rejected ADD COLUMN column_number INTEGER",
     sqlite_progress::TABLES,
     sqlite_privacy::TABLES,
+    RESERVED,
+    RESERVED,
+    sqlite_archived::TABLES,
 ];
+
+/// A version whose step changes nothing.
+const RESERVED: &str = "SELECT 1";
 
 const FIRST_TABLES: &str = "
 CREATE TABLE environments (
@@ -295,6 +302,18 @@ impl Control for SqliteControl {
         progress: &[Progress],
     ) -> Result<(), StoreError> {
         sqlite_progress::replace(&self.pool, name, progress).await
+    }
+
+    async fn archived(&self, name: &EnvironmentName) -> Result<Vec<StoredArchive>, StoreError> {
+        sqlite_archived::all(&self.pool, name).await
+    }
+
+    async fn keep_archived(
+        &self,
+        name: &EnvironmentName,
+        archived: &StoredArchive,
+    ) -> Result<(), StoreError> {
+        sqlite_archived::write(&mut *self.pool.acquire().await?, name, archived).await
     }
 
     async fn people(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError> {

@@ -6,7 +6,7 @@ use whowas_store::{
     Person, StoreError,
     control::{
         Commit, Control, CoverageChange, Environment, ErasureEntry, Hold, Progress, Rejected, Scope, Scrub,
-        SessionKind, SqliteControl, StoredWindow, Token,
+        SessionKind, SqliteControl, StoredArchive, StoredWindow, Token,
     },
 };
 
@@ -31,6 +31,7 @@ fn environment() -> Environment {
 async fn conforms(control: &dyn Control) {
     environments_commit_by_compare_and_swap(control).await;
     progress_is_committed_with_the_checkpoint(control).await;
+    windows_of_schedules_are_committed_or_not(control).await;
     rejected_records_are_kept_until_resolved(control).await;
     tokens_are_found_by_secret_until_revoked(control).await;
     sessions_end_once(control).await;
@@ -83,6 +84,7 @@ async fn progress_is_committed_with_the_checkpoint(control: &dyn Control) {
         cursor: Some("page 1".into()),
         summary: Some("new".into()),
         coverage: change(0, 40, vec![window(0, 10, "a"), window(10, 20, "b"), window(20, 40, "c")]),
+        archived: None,
     };
     let commit = |expected_size, progress| Commit {
         expected_size,
@@ -119,6 +121,31 @@ async fn progress_is_committed_with_the_checkpoint(control: &dyn Control) {
     let streams = control.streams(&name()).await.unwrap();
     let kept: Vec<_> = streams.iter().map(|one| (one.source.as_str(), one.cursor.as_deref())).collect();
     assert_eq!(kept, [("entra", Some("page 1")), ("files", None)]);
+}
+
+async fn windows_of_schedules_are_committed_or_not(control: &dyn Control) {
+    let archived = |from, entry: &str| StoredArchive {
+        schedule: "weekly".into(),
+        from: at(from),
+        to: at(from + 7),
+        entry: entry.into(),
+    };
+    let size = control.environment(&name()).await.unwrap().unwrap().size;
+    let commit = |expected_size, one| Commit {
+        expected_size,
+        size,
+        checkpoint: "same".into(),
+        progress: vec![Progress { archived: Some(one), ..Progress::default() }],
+        ..Commit::default()
+    };
+    let streams = control.streams(&name()).await.unwrap().len();
+    assert!(!control.commit(&name(), &commit(size + 1, archived(0, "lost"))).await.unwrap());
+    assert_eq!(control.archived(&name()).await.unwrap(), []);
+    control.keep_archived(&name(), &archived(7, "failed")).await.unwrap();
+    assert!(control.commit(&name(), &commit(size, archived(0, "done"))).await.unwrap());
+    control.keep_archived(&name(), &archived(7, "done")).await.unwrap();
+    assert_eq!(control.archived(&name()).await.unwrap(), [archived(0, "done"), archived(7, "done")]);
+    assert_eq!(control.streams(&name()).await.unwrap().len(), streams, "a schedule is no source");
 }
 
 async fn rejected_records_are_kept_until_resolved(control: &dyn Control) {
