@@ -20,6 +20,7 @@ use whowas_store::{
 
 use crate::api::coverage::SumCache;
 use crate::archive::Scheduled;
+use crate::jobs::Jobs;
 use crate::receive::{inbound::Inbound, track::Known};
 
 /// Imports at once: each has a thread and some 30 MB of batches.
@@ -43,13 +44,14 @@ pub(crate) struct App {
     pub(crate) known: Known,
     /// Of the settings; set before the first request.
     pub(crate) scheduled: OnceLock<Vec<Scheduled>>,
+    pub(crate) jobs: Jobs,
     /// Valid tokens by the digest of their secret: thousands of small requests a second must not each ask
     /// the control database, whose one connection commits.
     tokens: Mutex<HashMap<SecretHash, (Instant, Arc<Token>)>>,
 }
 
 impl App {
-    pub(crate) fn new(store: Arc<Store>, engine: Engine, is_tls: bool, intakes: Arc<Intakes>) -> Self {
+    pub(crate) fn new(store: Arc<Store>, engine: Engine, is_tls: bool, export_bytes_max: u64) -> Self {
         Self {
             store,
             engine,
@@ -58,9 +60,10 @@ impl App {
             coverage: SumCache::default(),
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
             inbound: Inbound::default(),
-            intakes,
+            intakes: Arc::default(),
             known: Known::default(),
             scheduled: OnceLock::new(),
+            jobs: Jobs::new(export_bytes_max),
             tokens: Mutex::default(),
         }
     }

@@ -63,6 +63,11 @@ impl Caller {
         }
     }
 
+    /// Whether they may do everything.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.scope == Scope::Admin
+    }
+
     /// Whether they may know about this environment.
     pub(crate) fn sees(&self, name: &EnvironmentName) -> bool {
         self.environment.as_ref().is_none_or(|only| only == name)

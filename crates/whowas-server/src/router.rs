@@ -6,7 +6,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::from_fn_with_state,
-    routing::{delete, get, post},
+    routing::{delete, get, post, put},
 };
 
 use crate::{api, app::App, assets, auth, console, headers, problem, receive};
@@ -51,6 +51,24 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/v1/environments/{project}/{environment}/distinct-users", get(api::usage::distinct))
         .route("/api/v1/environments/{project}/{environment}/after-leaving", get(api::usage::after_leaving))
         .route("/api/v1/environments/{project}/{environment}/export", get(api::export::stream))
+        .route(
+            "/api/v1/environments/{project}/{environment}/exports",
+            get(api::exports::list).post(api::exports::create),
+        )
+        .route(
+            "/api/v1/environments/{project}/{environment}/exports/{id}",
+            get(api::exports::show).delete(api::exports::remove),
+        )
+        .route("/api/v1/environments/{project}/{environment}/exports/{id}/file", get(api::exports::file))
+        .route(
+            "/api/v1/environments/{project}/{environment}/queries",
+            get(api::queries::list).post(api::queries::create),
+        )
+        .route(
+            "/api/v1/environments/{project}/{environment}/queries/{id}",
+            put(api::queries::change).delete(api::queries::remove),
+        )
+        .route("/api/v1/environments/{project}/{environment}/report", get(api::report::download))
         .route("/api/v1/environments/{project}/{environment}/evidence", get(api::evidence::bundle))
         .route("/api/v1/tokens", get(api::tokens::list).post(api::tokens::create))
         .route("/api/v1/tokens/{id}", delete(api::tokens::revoke))
@@ -100,5 +118,16 @@ fn console_routes() -> Router<Arc<App>> {
         .route("/p/{project}/{environment}/aging", get(console::people::aging))
         .route("/p/{project}/{environment}/distinct-users", get(console::people::distinct))
         .route("/p/{project}/{environment}/after-leaving", get(console::people::after_leaving))
+        .route(
+            "/p/{project}/{environment}/monitoring/queries",
+            get(console::queries::page).post(console::queries::create),
+        )
+        .route("/p/{project}/{environment}/monitoring/queries/{id}", post(console::queries::change))
+        .route(
+            "/p/{project}/{environment}/exports",
+            get(console::exports::page).post(console::exports::create),
+        )
+        .route("/p/{project}/{environment}/report", get(console::report::page))
+        .route("/p/{project}/{environment}/exports/{id}/remove", post(console::exports::remove))
         .route("/assets/{fingerprint}/{name}", get(assets::serve))
 }

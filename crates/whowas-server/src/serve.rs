@@ -22,6 +22,7 @@ use crate::{
     auth::LINK_MINUTES,
     connection::Connection,
     following::follow,
+    jobs,
     router::router,
     secret,
     webhook::Webhook,
@@ -60,6 +61,8 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// For requests to end when the server ends.
     pub shutdown_timeout: Duration,
+    /// Bytes of all exports that are kept, of all environments together.
+    pub export_bytes_max: u64,
 }
 
 impl Default for Limits {
@@ -71,6 +74,7 @@ impl Default for Limits {
             tls_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(60),
             shutdown_timeout: Duration::from_secs(10),
+            export_bytes_max: 16 << 30,
         }
     }
 }
@@ -119,7 +123,7 @@ impl Server {
         for name in store.environments().await? {
             store.trail(&name).await?;
         }
-        let app = Arc::new(App::new(store, engine, door.is_tls(), Arc::default()));
+        let app = Arc::new(App::new(store, engine, door.is_tls(), options.limits.export_bytes_max));
         let router = router(app.clone());
         Ok(Self { door, app, router, witnessing: None, archiver: None })
     }
@@ -178,11 +182,13 @@ impl Server {
         let archiving = archiver.map(|archiver| tokio::spawn(archiver.run()));
         let submitting = witnessing.map(|witnessing| tokio::spawn(witnessing.run()));
         let following = tokio::spawn(follow(app.clone()));
+        let exporting = tokio::spawn(jobs::work(app.clone()));
         door.run(router, || app.metrics.connection(), shutdown).await;
         following.abort();
         if let Some(archiving) = archiving {
             archiving.abort();
         }
+        exporting.abort();
         if let Some(submitting) = submitting {
             submitting.abort();
         }

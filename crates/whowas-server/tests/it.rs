@@ -15,6 +15,8 @@ mod console;
 mod coverage;
 #[path = "it/evidence.rs"]
 mod evidence;
+#[path = "it/exports.rs"]
+mod exports;
 #[path = "it/imports.rs"]
 mod imports;
 #[path = "it/openapi.rs"]
@@ -23,6 +25,8 @@ mod openapi;
 mod receivers;
 #[path = "it/records.rs"]
 mod records;
+#[path = "it/saved.rs"]
+mod saved;
 #[path = "it/sessions.rs"]
 mod sessions;
 #[path = "it/tls.rs"]

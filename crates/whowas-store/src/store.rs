@@ -233,7 +233,7 @@ impl Store {
         Objects { store: self.objects.clone(), prefix }
     }
 
-    fn trail_folder(&self, name: &EnvironmentName) -> PathBuf {
+    pub(crate) fn trail_folder(&self, name: &EnvironmentName) -> PathBuf {
         self.root.join("trails").join(name.project()).join(name.environment())
     }
 

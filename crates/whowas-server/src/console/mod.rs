@@ -4,10 +4,13 @@
 //! it shows. The path is the original's: project, environment details, Monitoring, Activity, View raw logs.
 
 pub(crate) mod environment;
+pub(crate) mod exports;
 pub(crate) mod health;
 pub(crate) mod people;
 pub(crate) mod presence;
+pub(crate) mod queries;
 pub(crate) mod raw_logs;
+pub(crate) mod report;
 pub(crate) mod sign_in;
 pub(crate) mod user_log;
 pub(crate) mod users;

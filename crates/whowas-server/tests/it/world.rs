@@ -59,8 +59,10 @@ impl World {
     }
 
     pub(crate) async fn with_limits(limits: Limits) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(TestClock::at_noon());
+        Self::start(tempfile::tempdir().unwrap(), Arc::new(TestClock::at_noon()), limits).await
+    }
+
+    async fn start(folder: tempfile::TempDir, clock: Arc<TestClock>, limits: Limits) -> Self {
         let store = Arc::new(Store::open(folder.path(), true, clock.clone()).await.unwrap());
         store.create_trail(&environment()).await.unwrap();
         let options = Options { listen: "127.0.0.1:0".parse().unwrap(), tls: None, limits };
@@ -128,6 +130,20 @@ impl World {
     pub(crate) async fn append(&self, lines: &str) -> Response {
         let token = self.token(Scope::Ingest, None).await;
         self.post(&api("records")).bearer(&token).body(lines).send().await
+    }
+
+    /// Ends the server and starts another one on the same data.
+    pub(crate) async fn restart(mut self) -> Self {
+        let _ = self.stop.take().unwrap().send(());
+        self.running.await.unwrap();
+        self.store.close().await.unwrap();
+        // The folder is this process's until nobody holds the store.
+        let held = Arc::downgrade(&self.store);
+        drop(self.store);
+        while held.strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Self::start(self.folder, self.clock, Limits::default()).await
     }
 
     /// Ends the server, which must end in order.

@@ -5,9 +5,11 @@
 //! (the commit point), the directory of people, how far sources have been read, rejected records, tokens
 //! and console sessions.
 
+mod kept;
 mod progress;
 mod sqlite;
 mod sqlite_archived;
+mod sqlite_kept;
 mod sqlite_privacy;
 mod sqlite_progress;
 
@@ -16,6 +18,7 @@ use whowas_event::{EnvironmentName, Kind, Time};
 
 use crate::StoreError;
 
+pub use kept::{Export, ExportState, Kept, SavedQuery};
 pub use progress::{CoverageChange, Progress, StoredArchive, StoredStream, StoredWindow};
 pub use sqlite::SqliteControl;
 
@@ -220,7 +223,7 @@ pub enum SessionKind {
 
 /// The contract of the control database. Every method is durable when it returns.
 #[async_trait]
-pub trait Control: Send + Sync + std::fmt::Debug {
+pub trait Control: Kept {
     /// Adds an environment; [`StoreError::Invalid`] if there is one of this name.
     async fn create_environment(&self, environment: &Environment) -> Result<(), StoreError>;
     /// Every environment, by name.

@@ -69,6 +69,7 @@ pub(crate) async fn run(global: &Global, args: Erase) -> Result<u8, Failure> {
     // Only the store may hold the trail while it is opened anew.
     drop(trail);
     let receipt = store.erase(&name, order).await?;
+    forget_queries(&store, &name, &pass.selector).await?;
     store.close().await?;
     report(global, &pass, receipt.first_position)?;
     Ok(DONE)
@@ -142,6 +143,19 @@ async fn rejected(store: &Store, name: &EnvironmentName, selector: &Selector) ->
         let meant = page.iter().filter(|one| selector.is_rejected(one));
         found.extend(meant.filter_map(|one| u64::try_from(one.id).ok()));
     }
+}
+
+/// Deletes the saved queries that name the person. Kept exports went with the erasure itself.
+async fn forget_queries(store: &Store, name: &EnvironmentName, selector: &Selector) -> Result<(), Failure> {
+    let Selector::Person(person) = selector else { return Ok(()) };
+    for query in store.control().saved_queries(name).await? {
+        let params = url::form_urlencoded::parse(query.params.as_bytes());
+        let mut texts = params.map(|(_, value)| value.into_owned()).chain([query.title]);
+        if texts.any(|text| person.mentions(&text)) {
+            store.control().forget_query(name, query.id).await?;
+        }
+    }
+    Ok(())
 }
 
 fn report(global: &Global, pass: &Pass, position: Option<u64>) -> Result<(), Failure> {
