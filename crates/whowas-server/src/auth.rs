@@ -63,6 +63,11 @@ impl Caller {
         }
     }
 
+    /// Whether they may change environments, as [`Admin`] asks.
+    pub(crate) fn is_administrator(&self) -> bool {
+        self.scope.allows(Scope::Admin) && self.environment.is_none()
+    }
+
     /// Whether they may know about this environment.
     pub(crate) fn sees(&self, name: &EnvironmentName) -> bool {
         self.environment.as_ref().is_none_or(|only| only == name)

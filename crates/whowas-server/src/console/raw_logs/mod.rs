@@ -16,6 +16,7 @@ use serde::Deserialize;
 use whowas_event::{EnvironmentName, Time};
 use whowas_query::{Filter, LoginRequest, NamedQuery};
 
+pub(super) use self::range::local;
 use self::{
     grid::{Grid, Links},
     range::{PRESETS, Range},
