@@ -63,9 +63,14 @@ impl Caller {
         }
     }
 
-    /// Whether they may do everything.
+    /// Whether they may do everything in the environments they may see.
     pub(crate) fn is_admin(&self) -> bool {
         self.scope == Scope::Admin
+    }
+
+    /// Whether they may change environments, as [`Admin`] asks.
+    pub(crate) fn is_administrator(&self) -> bool {
+        self.scope.allows(Scope::Admin) && self.environment.is_none()
     }
 
     /// Whether they may know about this environment.

@@ -98,10 +98,11 @@ fn console_routes() -> Router<Arc<App>> {
         .route("/sign-in", get(console::sign_in::page).post(console::sign_in::sign_in))
         .route("/sign-out", post(console::sign_in::sign_out))
         .route("/p/{project}/{environment}", get(console::environment::details))
-        .route("/p/{project}/{environment}/monitoring", get(console::environment::overview))
+        .route("/p/{project}/{environment}/monitoring", get(console::overview::page))
         .route("/p/{project}/{environment}/monitoring/activity", get(console::environment::activity))
         .route("/p/{project}/{environment}/monitoring/raw-logs", get(console::raw_logs::page))
         .route("/p/{project}/{environment}/monitoring/health", get(console::health::page))
+        .route("/p/{project}/{environment}/monitoring/coverage", get(console::coverage::page))
         .route(
             "/p/{project}/{environment}/monitoring/raw-logs/summary",
             get(console::raw_logs::summary::page),
@@ -111,6 +112,10 @@ fn console_routes() -> Router<Arc<App>> {
             get(console::raw_logs::record::page),
         )
         .route("/p/{project}/{environment}/users", get(console::users::page))
+        .route("/p/{project}/{environment}/users/{id}", get(console::user_page::page))
+        .route("/p/{project}/{environment}/sessions/{key}", get(console::user_page::session::page))
+        .route("/p/{project}/{environment}/findings", get(console::findings::page))
+        .route("/p/{project}/{environment}/findings/review", post(console::findings::submit))
         .route("/p/{project}/{environment}/presence", get(console::presence::page))
         .route("/p/{project}/{environment}/online", get(console::presence::online))
         .route("/p/{project}/{environment}/user-log", get(console::user_log::page))

@@ -21,6 +21,8 @@ mod exports;
 mod imports;
 #[path = "it/openapi.rs"]
 mod openapi;
+#[path = "it/people.rs"]
+mod people;
 #[path = "it/receivers.rs"]
 mod receivers;
 #[path = "it/records.rs"]
