@@ -19,7 +19,10 @@ use whowas_store::{
 };
 
 use crate::api::coverage::SumCache;
-use crate::receive::{inbound::Inbound, track::Known};
+use crate::{
+    receive::{inbound::Inbound, track::Known},
+    scim::source::Sources,
+};
 
 /// Imports at once: each has a thread and some 30 MB of batches.
 const IMPORTS_MAX: usize = 4;
@@ -40,6 +43,7 @@ pub(crate) struct App {
     pub(crate) inbound: Inbound,
     pub(crate) intakes: Arc<Intakes>,
     pub(crate) known: Known,
+    pub(crate) scim: Sources,
     /// Valid tokens by the digest of their secret: thousands of small requests a second must not each ask
     /// the control database, whose one connection commits.
     tokens: Mutex<HashMap<SecretHash, (Instant, Arc<Token>)>>,
@@ -57,6 +61,7 @@ impl App {
             inbound: Inbound::default(),
             intakes,
             known: Known::default(),
+            scim: Sources::default(),
             tokens: Mutex::default(),
         }
     }

@@ -22,6 +22,7 @@ mod io;
 mod problem;
 mod receive;
 mod router;
+mod scim;
 pub mod secret;
 mod serve;
 mod tls;

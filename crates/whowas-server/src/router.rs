@@ -6,10 +6,10 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::from_fn_with_state,
-    routing::{delete, get, post},
+    routing::{any, delete, get, post},
 };
 
-use crate::{api, app::App, assets, auth, console, headers, problem, receive};
+use crate::{api, app::App, assets, auth, console, headers, problem, receive, scim};
 
 /// Bodies that are read whole: forms and small JSON. Records and files are streamed and have no limit here.
 const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -71,6 +71,9 @@ fn receiver_routes() -> Router<Arc<App>> {
         .route("/appinsights/{token}/v2/track", post(receive::track::track_by_path))
         .route("/appinsights/{token}/v2.1/track", post(receive::track::track_by_path))
         .route("/cloudevents", post(receive::cloudevents::receive))
+        // One table of its own: its errors have a form of their own, also for addresses that there are not.
+        .route("/scim/v2", any(scim::handle))
+        .route("/scim/v2/{*resource}", any(scim::handle))
 }
 
 fn console_routes() -> Router<Arc<App>> {

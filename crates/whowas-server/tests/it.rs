@@ -21,6 +21,8 @@ mod openapi;
 mod receivers;
 #[path = "it/records.rs"]
 mod records;
+#[path = "it/scim.rs"]
+mod scim;
 #[path = "it/sessions.rs"]
 mod sessions;
 #[path = "it/tls.rs"]

@@ -389,7 +389,7 @@ pub(crate) struct Sql {
 pub(crate) enum Token {
     /// Print a new token, once
     Create {
-        /// ingest, read or admin
+        /// ingest, read, scim or admin
         #[arg(long)]
         scope: String,
         /// Only for this PROJECT/ENVIRONMENT
