@@ -372,6 +372,12 @@ pub(crate) enum Users {
         /// PROJECT/ENVIRONMENT
         #[arg(long, value_name = "P/E")]
         environment: EnvironmentName,
+        /// What directories said of them through time: from when to when
+        #[arg(long)]
+        history: bool,
+        /// The history as it was at a size of the tree or a time
+        #[arg(long, value_name = "SIZE|TIME", requires = "history")]
+        as_of: Option<String>,
         user: String,
     },
 }

@@ -44,6 +44,7 @@ pub(crate) struct Attribute {
     uniqueness: &'static str,
     pub(crate) subs: &'static [Attribute],
     references: &'static [&'static str],
+    canonical: &'static [&'static str],
     description: &'static str,
 }
 
@@ -58,6 +59,7 @@ const fn text(name: &'static str, description: &'static str) -> Attribute {
         uniqueness: "none",
         subs: &[],
         references: &[],
+        canonical: &[],
         description,
     }
 }
@@ -98,6 +100,11 @@ impl Attribute {
         self.kind = Type::Reference;
         self.is_case_exact = true;
         self.references = references;
+        self
+    }
+
+    const fn always(mut self, canonical: &'static [&'static str]) -> Self {
+        self.canonical = canonical;
         self
     }
 
@@ -143,6 +150,9 @@ impl Attribute {
             members.insert("uniqueness".to_owned(), self.uniqueness.into());
             members.insert("caseExact".to_owned(), self.is_case_exact.into());
         }
+        if !self.canonical.is_empty() {
+            members.insert("canonicalValues".to_owned(), json!(self.canonical));
+        }
         if !self.references.is_empty() {
             members.insert("referenceTypes".to_owned(), json!(self.references));
         }
@@ -171,7 +181,7 @@ const GROUPS: [Attribute; 4] = [
     text("value", "The group's id").exact().that(Mutability::ReadOnly),
     text("$ref", "Its address").refers_to(&["Group"]).that(Mutability::ReadOnly),
     text("display", "Its name").that(Mutability::ReadOnly),
-    text("type", "Always direct").that(Mutability::ReadOnly),
+    text("type", "Always direct").always(&["direct"]).that(Mutability::ReadOnly),
 ];
 
 const MANAGER: [Attribute; 3] = [
@@ -183,7 +193,7 @@ const MANAGER: [Attribute; 3] = [
 const MEMBERS: [Attribute; 3] = [
     text("value", "The member's id").exact().that(Mutability::Immutable),
     text("$ref", "The member's address").refers_to(&["User"]).that(Mutability::Immutable),
-    text("type", "Always User").that(Mutability::Immutable),
+    text("type", "Always User").always(&["User"]).that(Mutability::Immutable),
 ];
 
 static USER_ATTRIBUTES: [Attribute; 14] = [
