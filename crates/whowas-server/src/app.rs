@@ -18,10 +18,13 @@ use whowas_store::{
     control::{Control, SecretHash, Token},
 };
 
-use crate::api::coverage::SumCache;
-use crate::archive::Scheduled;
-use crate::jobs::Jobs;
-use crate::receive::{inbound::Inbound, track::Known};
+use crate::{
+    api::coverage::SumCache,
+    archive::Scheduled,
+    jobs::Jobs,
+    receive::{inbound::Inbound, track::Known},
+    scim::source::Sources,
+};
 
 /// Imports at once: each has a thread and some 30 MB of batches.
 const IMPORTS_MAX: usize = 4;
@@ -45,6 +48,7 @@ pub(crate) struct App {
     /// Of the settings; set before the first request.
     pub(crate) scheduled: OnceLock<Vec<Scheduled>>,
     pub(crate) jobs: Jobs,
+    pub(crate) scim: Sources,
     /// Valid tokens by the digest of their secret: thousands of small requests a second must not each ask
     /// the control database, whose one connection commits.
     tokens: Mutex<HashMap<SecretHash, (Instant, Arc<Token>)>>,
@@ -64,6 +68,7 @@ impl App {
             known: Known::default(),
             scheduled: OnceLock::new(),
             jobs: Jobs::new(export_bytes_max),
+            scim: Sources::default(),
             tokens: Mutex::default(),
         }
     }

@@ -121,8 +121,18 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 
 /// Permission to add records to the trail that a token names itself: the paths of receivers name none.
 pub(crate) async fn receiver(app: &App, secret: &str, peer: Option<Peer>) -> Result<Permit, Problem> {
+    of_source(app, secret, peer, Scope::Ingest).await
+}
+
+/// Permission for whatever a token names itself: one environment and a source in it.
+pub(crate) async fn of_source(
+    app: &App,
+    secret: &str,
+    peer: Option<Peer>,
+    needed: Scope,
+) -> Result<Permit, Problem> {
     let caller = Caller::of_token(app, secret, peer).await?;
-    caller.require(Scope::Ingest)?;
+    caller.require(needed)?;
     let name = caller.environment.clone().ok_or_else(|| {
         Problem::denied(
             "this needs a token for one environment: create it with --environment PROJECT/ENVIRONMENT",

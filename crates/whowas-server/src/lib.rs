@@ -27,6 +27,7 @@ mod receive;
 pub mod report;
 mod router;
 mod saved;
+mod scim;
 pub mod secret;
 mod serve;
 mod tls;

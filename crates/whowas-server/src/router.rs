@@ -6,10 +6,10 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::from_fn_with_state,
-    routing::{delete, get, post, put},
+    routing::{any, delete, get, post, put},
 };
 
-use crate::{api, app::App, assets, auth, console, headers, problem, receive};
+use crate::{api, app::App, assets, auth, console, headers, problem, receive, scim};
 
 /// Bodies that are read whole: forms and small JSON. Records and files are streamed and have no limit here.
 const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -43,6 +43,7 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/v1/environments/{project}/{environment}/histogram", get(api::whole_range::histogram))
         .route("/api/v1/environments/{project}/{environment}/facets", get(api::whole_range::facets))
         .route("/api/v1/environments/{project}/{environment}/users", get(api::users::list))
+        .route("/api/v1/environments/{project}/{environment}/users/{user}", get(api::users::show))
         .route("/api/v1/environments/{project}/{environment}/sessions", get(api::sessions::list))
         .route("/api/v1/environments/{project}/{environment}/presence", get(api::sessions::presence))
         .route("/api/v1/environments/{project}/{environment}/at-once", get(api::sessions::at_once))
@@ -90,6 +91,9 @@ fn receiver_routes() -> Router<Arc<App>> {
         .route("/appinsights/{token}/v2/track", post(receive::track::track_by_path))
         .route("/appinsights/{token}/v2.1/track", post(receive::track::track_by_path))
         .route("/cloudevents", post(receive::cloudevents::receive))
+        // One table of its own: its errors have a form of their own, also for addresses that there are not.
+        .route("/scim/v2", any(scim::handle))
+        .route("/scim/v2/{*resource}", any(scim::handle))
 }
 
 fn console_routes() -> Router<Arc<App>> {

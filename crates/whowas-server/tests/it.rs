@@ -29,6 +29,8 @@ mod receivers;
 mod records;
 #[path = "it/saved.rs"]
 mod saved;
+#[path = "it/scim.rs"]
+mod scim;
 #[path = "it/sessions.rs"]
 mod sessions;
 #[path = "it/tls.rs"]

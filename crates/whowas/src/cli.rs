@@ -384,6 +384,12 @@ pub(crate) enum Users {
         /// PROJECT/ENVIRONMENT
         #[arg(long, value_name = "P/E")]
         environment: EnvironmentName,
+        /// What directories said of them through time: from when to when
+        #[arg(long)]
+        history: bool,
+        /// The history as it was at a size of the tree or a time
+        #[arg(long, value_name = "SIZE|TIME", requires = "history")]
+        as_of: Option<String>,
         user: String,
     },
 }
@@ -401,7 +407,7 @@ pub(crate) struct Sql {
 pub(crate) enum Token {
     /// Print a new token, once
     Create {
-        /// ingest, read or admin
+        /// ingest, read, scim or admin
         #[arg(long)]
         scope: String,
         /// Only for this PROJECT/ENVIRONMENT

@@ -167,6 +167,8 @@ pub enum Scope {
     Ingest,
     /// Search, export and read entries.
     Read,
+    /// Provision people and groups of one source, and read what it has provisioned.
+    Scim,
     /// Everything.
     Admin,
 }
@@ -177,13 +179,14 @@ impl Scope {
         match self {
             Self::Ingest => "ingest",
             Self::Read => "read",
+            Self::Scim => "scim",
             Self::Admin => "admin",
         }
     }
 
     /// The scope with this word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Ingest, Self::Read, Self::Admin].into_iter().find(|scope| scope.as_str() == word)
+        [Self::Ingest, Self::Read, Self::Scim, Self::Admin].into_iter().find(|scope| scope.as_str() == word)
     }
 
     /// Whether this scope allows what `needed` allows.
