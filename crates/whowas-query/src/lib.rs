@@ -23,6 +23,7 @@ mod pattern;
 mod record;
 mod row;
 mod scan;
+pub mod select;
 mod session_rows;
 mod session_search;
 mod session_table;

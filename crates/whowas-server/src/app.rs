@@ -40,6 +40,8 @@ pub(crate) struct App {
     pub(crate) inbound: Inbound,
     pub(crate) intakes: Arc<Intakes>,
     pub(crate) known: Known,
+    /// Held from looking at a trail to changing what it keeps: a hold that comes in between would not be seen.
+    pub(crate) keeping: tokio::sync::Mutex<()>,
     /// Valid tokens by the digest of their secret: thousands of small requests a second must not each ask
     /// the control database, whose one connection commits.
     tokens: Mutex<HashMap<SecretHash, (Instant, Arc<Token>)>>,
@@ -57,6 +59,7 @@ impl App {
             inbound: Inbound::default(),
             intakes,
             known: Known::default(),
+            keeping: tokio::sync::Mutex::default(),
             tokens: Mutex::default(),
         }
     }

@@ -19,6 +19,7 @@ pub mod evidence;
 mod following;
 mod headers;
 mod io;
+mod mending;
 mod problem;
 mod receive;
 mod router;

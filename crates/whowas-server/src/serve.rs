@@ -21,6 +21,7 @@ use crate::{
     auth::LINK_MINUTES,
     connection::Connection,
     following::follow,
+    mending::mend,
     router::router,
     secret,
     witnessing::{WitnessAddress, Witnessing},
@@ -115,6 +116,10 @@ impl Server {
         let door = Door::bind(&options).await?;
         for name in store.environments().await? {
             store.trail(&name).await?;
+            // Of an earlier process that had no time for it. What cannot be told now is told later.
+            if let Err(error) = store.tell_outages(&name).await {
+                tracing::warn!(environment = %name, %error, "an outage is not recorded yet");
+            }
         }
         let app = Arc::new(App::new(store, engine, door.is_tls(), Arc::default()));
         let router = router(app.clone());
@@ -163,8 +168,10 @@ impl Server {
         let Self { door, app, router, witnessing } = self;
         let submitting = witnessing.map(|witnessing| tokio::spawn(witnessing.run()));
         let following = tokio::spawn(follow(app.clone()));
+        let mending = tokio::spawn(mend(app.clone()));
         door.run(router, || app.metrics.connection(), shutdown).await;
         following.abort();
+        mending.abort();
         if let Some(submitting) = submitting {
             submitting.abort();
         }

@@ -17,6 +17,8 @@ mod evidence;
 mod imports;
 #[path = "it/openapi.rs"]
 mod openapi;
+#[path = "it/privacy.rs"]
+mod privacy;
 #[path = "it/receivers.rs"]
 mod receivers;
 #[path = "it/records.rs"]

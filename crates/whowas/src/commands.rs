@@ -18,7 +18,6 @@ mod reconcile;
 mod rejected;
 mod retain;
 mod search;
-mod select;
 mod serve;
 mod sessions;
 mod sql;

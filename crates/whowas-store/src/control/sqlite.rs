@@ -10,18 +10,20 @@ use sqlx::{
 use whowas_event::{EnvironmentName, Time};
 
 use super::{
-    Commit, Control, Environment, ErasureEntry, Hold, Person, Progress, Rejected, Scope, Scrub, SecretHash,
-    SessionKind, StoredStream, StoredWindow, Token, sqlite_privacy, sqlite_progress,
+    Commit, Control, Environment, ErasureEntry, Hold, Outage, Person, Progress, Rejected, Scope, Scrub,
+    SecretHash, SessionKind, StoredStream, StoredWindow, Token, sqlite_outages, sqlite_privacy,
+    sqlite_progress,
 };
 use crate::StoreError;
 
 /// What leads from each version of the tables to the next, beginning with no tables at all. The version is
 /// kept in `user_version`. A step that was released is never changed: the next one is added.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     FIRST_TABLES,
     "ALTER TABLE rejected ADD COLUMN column_number INTEGER",
     sqlite_progress::TABLES,
     sqlite_privacy::TABLES,
+    sqlite_outages::TABLES,
 ];
 
 const FIRST_TABLES: &str = "
@@ -86,7 +88,7 @@ impl SqliteControl {
 }
 
 /// SQLite's integers are signed; positions stay far below their end.
-fn to_db(value: u64) -> i64 {
+pub(super) fn to_db(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
@@ -339,6 +341,18 @@ impl Control for SqliteControl {
             .execute(&self.pool)
             .await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    async fn keep_outage(&self, name: &EnvironmentName, outage: &Outage) -> Result<(), StoreError> {
+        sqlite_outages::keep(&self.pool, name, outage).await
+    }
+
+    async fn outages(&self, name: &EnvironmentName) -> Result<Vec<Outage>, StoreError> {
+        sqlite_outages::list(&self.pool, name).await
+    }
+
+    async fn forget_outage(&self, name: &EnvironmentName, outage: &Outage) -> Result<(), StoreError> {
+        sqlite_outages::forget(&self.pool, name, outage).await
     }
 
     async fn reject(&self, name: &EnvironmentName, list: &[Rejected]) -> Result<(), StoreError> {
