@@ -25,6 +25,7 @@ mod record;
 mod row;
 mod scan;
 mod session_at;
+pub mod select;
 mod session_rows;
 mod session_search;
 mod session_table;

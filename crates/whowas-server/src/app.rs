@@ -49,6 +49,8 @@ pub(crate) struct App {
     pub(crate) scheduled: OnceLock<Vec<Scheduled>>,
     pub(crate) jobs: Jobs,
     pub(crate) scim: Sources,
+    /// Held from looking at a trail to changing what it keeps: a hold that comes in between would not be seen.
+    pub(crate) keeping: tokio::sync::Mutex<()>,
     /// Valid tokens by the digest of their secret: thousands of small requests a second must not each ask
     /// the control database, whose one connection commits.
     tokens: Mutex<HashMap<SecretHash, (Instant, Arc<Token>)>>,
@@ -69,6 +71,7 @@ impl App {
             scheduled: OnceLock::new(),
             jobs: Jobs::new(export_bytes_max),
             scim: Sources::default(),
+            keeping: tokio::sync::Mutex::default(),
             tokens: Mutex::default(),
         }
     }

@@ -159,6 +159,9 @@ impl Permit {
             return Err(Problem::denied("the token is for another environment"));
         }
         let trail = app.store.trail(&name).await?;
+        if trail.is_being_erased() {
+            return Err(Problem::busy("personal fields are being erased; try again in a second"));
+        }
         Ok(Self { caller, name, trail })
     }
 }
@@ -206,6 +209,8 @@ permits! {
     Reader needs Read;
     /// May add records to one trail.
     Ingester needs Ingest;
+    /// May change what one trail keeps: erase, hold, give it a new key.
+    Keeper needs Admin;
 }
 
 /// May see which environments there are, as far as [`Caller::sees`] says.

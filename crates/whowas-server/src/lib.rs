@@ -22,6 +22,7 @@ mod following;
 mod headers;
 mod io;
 mod jobs;
+mod mending;
 mod problem;
 mod receive;
 pub mod report;

@@ -71,6 +71,17 @@ fn api_routes() -> Router<Arc<App>> {
         )
         .route("/api/v1/environments/{project}/{environment}/report", get(api::report::download))
         .route("/api/v1/environments/{project}/{environment}/evidence", get(api::evidence::bundle))
+        .route(
+            "/api/v1/environments/{project}/{environment}/erasures",
+            get(api::privacy::list).post(api::privacy::erase),
+        )
+        .route("/api/v1/environments/{project}/{environment}/retention", post(api::privacy::retain))
+        .route(
+            "/api/v1/environments/{project}/{environment}/holds",
+            get(api::holds::list).post(api::holds::create),
+        )
+        .route("/api/v1/environments/{project}/{environment}/holds/{id}/release", post(api::holds::release))
+        .route("/api/v1/environments/{project}/{environment}/key/rotate", post(api::keys::rotate))
         .route("/api/v1/tokens", get(api::tokens::list).post(api::tokens::create))
         .route("/api/v1/tokens/{id}", delete(api::tokens::revoke))
         .route("/trails/{project}/{environment}/checkpoint", get(api::log::checkpoint))

@@ -23,6 +23,7 @@ use crate::{
     connection::Connection,
     following::follow,
     jobs,
+    mending::mend,
     router::router,
     secret,
     webhook::Webhook,
@@ -122,6 +123,10 @@ impl Server {
         let door = Door::bind(&options).await?;
         for name in store.environments().await? {
             store.trail(&name).await?;
+            // Of an earlier process that had no time for it. What cannot be told now is told later.
+            if let Err(error) = store.tell_outages(&name).await {
+                tracing::warn!(environment = %name, %error, "an outage is not recorded yet");
+            }
         }
         let app = Arc::new(App::new(store, engine, door.is_tls(), options.limits.export_bytes_max));
         let router = router(app.clone());
@@ -183,8 +188,10 @@ impl Server {
         let submitting = witnessing.map(|witnessing| tokio::spawn(witnessing.run()));
         let following = tokio::spawn(follow(app.clone()));
         let exporting = tokio::spawn(jobs::work(app.clone()));
+        let mending = tokio::spawn(mend(app.clone()));
         door.run(router, || app.metrics.connection(), shutdown).await;
         following.abort();
+        mending.abort();
         if let Some(archiving) = archiving {
             archiving.abort();
         }

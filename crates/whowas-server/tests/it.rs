@@ -23,6 +23,8 @@ mod imports;
 mod openapi;
 #[path = "it/people.rs"]
 mod people;
+#[path = "it/privacy.rs"]
+mod privacy;
 #[path = "it/receivers.rs"]
 mod receivers;
 #[path = "it/records.rs"]

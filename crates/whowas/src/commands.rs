@@ -21,7 +21,6 @@ mod report;
 mod retain;
 mod schedule;
 mod search;
-mod select;
 mod serve;
 mod sessions;
 mod sql;

@@ -163,6 +163,15 @@ impl World {
         Self::serving(self.folder, self.clock, Arc::new(store), Limits::default()).await
     }
 
+    /// Ends the server and checks everything that it leaves behind.
+    pub(crate) async fn end_and_audit(mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        (&mut self.running).await.unwrap();
+        self.store.close().await.unwrap();
+        let environment = self.store.control().environment(&environment()).await.unwrap().unwrap();
+        assert_eq!(self.store.audit(&environment).await.unwrap().findings, []);
+    }
+
     /// Ends the server, which must end in order.
     pub(crate) async fn end(mut self) {
         self.stop.take().unwrap().send(()).unwrap();

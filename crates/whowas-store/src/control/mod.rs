@@ -10,6 +10,7 @@ mod progress;
 mod sqlite;
 mod sqlite_archived;
 mod sqlite_kept;
+mod sqlite_outages;
 mod sqlite_privacy;
 mod sqlite_progress;
 
@@ -119,6 +120,19 @@ pub struct Hold {
     pub reason: String,
     /// Since when.
     pub created_at: Time,
+}
+
+/// A time in which a trail accepted no records because there was no space, until its record is in the trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// When the trail stopped.
+    pub began_at: Time,
+    /// Until when, as far as is known.
+    pub ended_at: Time,
+    /// How many appends were refused meanwhile …
+    pub submissions: u64,
+    /// … of how many records: each try counts.
+    pub records: u64,
 }
 
 /// What an erasure takes from the control database.
@@ -249,6 +263,12 @@ pub trait Control: Kept {
     async fn holds(&self, name: &EnvironmentName) -> Result<Vec<Hold>, StoreError>;
     /// Ends a hold and forgets whom it named; `false` if there is none of this number.
     async fn release_hold(&self, name: &EnvironmentName, id: i64) -> Result<bool, StoreError>;
+    /// Keeps an outage until it is told, or brings it up to date: `began_at` is its name.
+    async fn keep_outage(&self, name: &EnvironmentName, outage: &Outage) -> Result<(), StoreError>;
+    /// The outages that are not told yet, oldest first.
+    async fn outages(&self, name: &EnvironmentName) -> Result<Vec<Outage>, StoreError>;
+    /// Forgets an outage that the trail tells of.
+    async fn forget_outage(&self, name: &EnvironmentName, outage: &Outage) -> Result<(), StoreError>;
     /// Every stream of a source that is read, or was.
     async fn streams(&self, name: &EnvironmentName) -> Result<Vec<StoredStream>, StoreError>;
     /// The windows of a stream that have a part in `[from, to)`, in order.

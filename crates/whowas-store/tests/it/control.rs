@@ -5,7 +5,7 @@ use whowas_event::{Kind, Time};
 use whowas_store::{
     Person, StoreError,
     control::{
-        Commit, Control, CoverageChange, Environment, ErasureEntry, Export, ExportState, Hold, Progress, Rejected, SavedQuery, Scope, Scrub,
+        Commit, Control, CoverageChange, Environment, ErasureEntry, Export, ExportState, Hold, Outage, Progress, Rejected, SavedQuery, Scope, Scrub,
         SessionKind, SqliteControl, StoredArchive, StoredWindow, Token,
     },
 };
@@ -39,6 +39,20 @@ async fn conforms(control: &dyn Control) {
     exports_change_by_compare_and_swap(control).await;
     saved_queries_have_one_title_for_each_owner(control).await;
     erasures_are_done_once_what_they_take_is_gone(control).await;
+    outages_are_kept_until_they_are_told(control).await;
+}
+
+async fn outages_are_kept_until_they_are_told(control: &dyn Control) {
+    let outage =
+        |began_at, records| Outage { began_at: at(began_at), ended_at: at(50), submissions: 2, records };
+    control.keep_outage(&name(), &outage(9, 7)).await.unwrap();
+    control.keep_outage(&name(), &outage(4, 1)).await.unwrap();
+    control.keep_outage(&name(), &outage(9, 8)).await.unwrap();
+    assert_eq!(control.outages(&name()).await.unwrap(), [outage(4, 1), outage(9, 8)]);
+    assert_eq!(control.outages(&"contoso/other".parse().unwrap()).await.unwrap(), []);
+    control.forget_outage(&name(), &outage(4, 1)).await.unwrap();
+    assert_eq!(control.outages(&name()).await.unwrap(), [outage(9, 8)]);
+    control.forget_outage(&name(), &outage(9, 8)).await.unwrap();
 }
 
 async fn environments_commit_by_compare_and_swap(control: &dyn Control) {
@@ -346,7 +360,7 @@ async fn older_tables_are_brought_up_to_date_and_newer_ones_are_refused() {
         connection.close().await.unwrap();
     };
     conforms(&SqliteControl::open(&path).await.unwrap()).await;
-    sql("ALTER TABLE rejected DROP COLUMN column_number; DROP TABLE erasures; DROP TABLE holds; ALTER TABLE environments DROP COLUMN last_recorded_at; DROP TABLE streams; DROP TABLE coverage; DROP TABLE exports; DROP TABLE saved_queries; PRAGMA user_version = 1").await;
+    sql("ALTER TABLE rejected DROP COLUMN column_number; DROP TABLE outages; DROP TABLE erasures; DROP TABLE holds; ALTER TABLE environments DROP COLUMN last_recorded_at; DROP TABLE streams; DROP TABLE coverage; DROP TABLE archived; DROP TABLE exports; DROP TABLE saved_queries; PRAGMA user_version = 1").await;
     let control = SqliteControl::open(&path).await.unwrap();
     let kept = control.rejected(&name(), 0, 10).await.unwrap();
     assert_eq!(kept.iter().map(|one| (one.record, one.column)).collect::<Vec<_>>(), [(5, None)]);
