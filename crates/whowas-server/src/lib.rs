@@ -10,6 +10,7 @@
 mod access;
 mod api;
 mod app;
+pub mod archive;
 mod assets;
 mod auth;
 mod body;
@@ -21,14 +22,17 @@ mod following;
 mod headers;
 mod io;
 mod jobs;
+mod mending;
 mod problem;
 mod receive;
 pub mod report;
 mod router;
 mod saved;
+mod scim;
 pub mod secret;
 mod serve;
 mod tls;
+pub mod webhook;
 mod witness;
 mod witnessing;
 

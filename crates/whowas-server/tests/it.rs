@@ -1,6 +1,8 @@
 //! Integration tests of the server: real connections on loopback, and a client that shows every byte.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "it/archive.rs"]
+mod archive;
 #[path = "it/auth.rs"]
 mod auth;
 #[path = "it/client.rs"]
@@ -19,6 +21,10 @@ mod exports;
 mod imports;
 #[path = "it/openapi.rs"]
 mod openapi;
+#[path = "it/people.rs"]
+mod people;
+#[path = "it/privacy.rs"]
+mod privacy;
 #[path = "it/receivers.rs"]
 mod receivers;
 #[path = "it/records.rs"]
@@ -27,6 +33,8 @@ mod records;
 mod report;
 #[path = "it/saved.rs"]
 mod saved;
+#[path = "it/scim.rs"]
+mod scim;
 #[path = "it/sessions.rs"]
 mod sessions;
 #[path = "it/tls.rs"]

@@ -1,6 +1,7 @@
 //! One file per command; this one finds the right file.
 
 mod access;
+mod archive;
 mod coverage;
 mod erase;
 mod export;
@@ -18,8 +19,8 @@ mod reconcile;
 mod rejected;
 mod report;
 mod retain;
+mod schedule;
 mod search;
-mod select;
 mod serve;
 mod sessions;
 mod sql;
@@ -60,6 +61,8 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Export(args) => export::run(&global, args).await,
         Command::Report(args) => report::run(&global, args).await,
         Command::Verify(args) => verify::run(&global, args).await,
+        Command::Schedule(args) => schedule::run(&global, args).await,
+        Command::Archive(args) => archive::run(&global, args).await,
         Command::Proof(args) => proof::run(&global, args).await,
         Command::Mirror(args) => mirror::run(&global, args).await,
         Command::Key(args) => key::run(&global, args).await,

@@ -60,8 +60,8 @@ pub(crate) async fn make(
     environment: Option<EnvironmentName>,
     source: Option<String>,
 ) -> Result<(Token, String), Problem> {
-    let scope =
-        Scope::from_word(scope).ok_or_else(|| Problem::invalid("scope: write ingest, read or admin"))?;
+    let scope = Scope::from_word(scope)
+        .ok_or_else(|| Problem::invalid("scope: write ingest, read, scim or admin"))?;
     if let Some(name) = &environment {
         app.store.trail(name).await?;
     }

@@ -5,8 +5,9 @@ use whowas_event::{Kind, Time};
 use whowas_store::{
     Person, StoreError,
     control::{
-        Commit, Control, CoverageChange, Environment, ErasureEntry, Export, ExportState, Hold, Progress,
-        Rejected, SavedQuery, Scope, Scrub, SessionKind, SqliteControl, StoredWindow, Token,
+        Commit, Control, CoverageChange, Environment, ErasureEntry, Export, ExportState, Hold, Outage,
+        Progress, Rejected, SavedQuery, Scope, Scrub, SessionKind, SqliteControl, StoredArchive,
+        StoredWindow, Token,
     },
 };
 
@@ -31,6 +32,7 @@ fn environment() -> Environment {
 async fn conforms(control: &dyn Control) {
     environments_commit_by_compare_and_swap(control).await;
     progress_is_committed_with_the_checkpoint(control).await;
+    windows_of_schedules_are_committed_or_not(control).await;
     rejected_records_are_kept_until_resolved(control).await;
     tokens_are_found_by_secret_until_revoked(control).await;
     sessions_end_once(control).await;
@@ -38,6 +40,20 @@ async fn conforms(control: &dyn Control) {
     exports_change_by_compare_and_swap(control).await;
     saved_queries_have_one_title_for_each_owner(control).await;
     erasures_are_done_once_what_they_take_is_gone(control).await;
+    outages_are_kept_until_they_are_told(control).await;
+}
+
+async fn outages_are_kept_until_they_are_told(control: &dyn Control) {
+    let outage =
+        |began_at, records| Outage { began_at: at(began_at), ended_at: at(50), submissions: 2, records };
+    control.keep_outage(&name(), &outage(9, 7)).await.unwrap();
+    control.keep_outage(&name(), &outage(4, 1)).await.unwrap();
+    control.keep_outage(&name(), &outage(9, 8)).await.unwrap();
+    assert_eq!(control.outages(&name()).await.unwrap(), [outage(4, 1), outage(9, 8)]);
+    assert_eq!(control.outages(&"contoso/other".parse().unwrap()).await.unwrap(), []);
+    control.forget_outage(&name(), &outage(4, 1)).await.unwrap();
+    assert_eq!(control.outages(&name()).await.unwrap(), [outage(9, 8)]);
+    control.forget_outage(&name(), &outage(9, 8)).await.unwrap();
 }
 
 async fn environments_commit_by_compare_and_swap(control: &dyn Control) {
@@ -85,6 +101,7 @@ async fn progress_is_committed_with_the_checkpoint(control: &dyn Control) {
         cursor: Some("page 1".into()),
         summary: Some("new".into()),
         coverage: change(0, 40, vec![window(0, 10, "a"), window(10, 20, "b"), window(20, 40, "c")]),
+        archived: None,
     };
     let commit = |expected_size, progress| Commit {
         expected_size,
@@ -121,6 +138,31 @@ async fn progress_is_committed_with_the_checkpoint(control: &dyn Control) {
     let streams = control.streams(&name()).await.unwrap();
     let kept: Vec<_> = streams.iter().map(|one| (one.source.as_str(), one.cursor.as_deref())).collect();
     assert_eq!(kept, [("entra", Some("page 1")), ("files", None)]);
+}
+
+async fn windows_of_schedules_are_committed_or_not(control: &dyn Control) {
+    let archived = |from, entry: &str| StoredArchive {
+        schedule: "weekly".into(),
+        from: at(from),
+        to: at(from + 7),
+        entry: entry.into(),
+    };
+    let size = control.environment(&name()).await.unwrap().unwrap().size;
+    let commit = |expected_size, one| Commit {
+        expected_size,
+        size,
+        checkpoint: "same".into(),
+        progress: vec![Progress { archived: Some(one), ..Progress::default() }],
+        ..Commit::default()
+    };
+    let streams = control.streams(&name()).await.unwrap().len();
+    assert!(!control.commit(&name(), &commit(size + 1, archived(0, "lost"))).await.unwrap());
+    assert_eq!(control.archived(&name()).await.unwrap(), []);
+    control.keep_archived(&name(), &archived(7, "failed")).await.unwrap();
+    assert!(control.commit(&name(), &commit(size, archived(0, "done"))).await.unwrap());
+    control.keep_archived(&name(), &archived(7, "done")).await.unwrap();
+    assert_eq!(control.archived(&name()).await.unwrap(), [archived(0, "done"), archived(7, "done")]);
+    assert_eq!(control.streams(&name()).await.unwrap().len(), streams, "a schedule is no source");
 }
 
 async fn rejected_records_are_kept_until_resolved(control: &dyn Control) {
@@ -319,7 +361,7 @@ async fn older_tables_are_brought_up_to_date_and_newer_ones_are_refused() {
         connection.close().await.unwrap();
     };
     conforms(&SqliteControl::open(&path).await.unwrap()).await;
-    sql("ALTER TABLE rejected DROP COLUMN column_number; DROP TABLE erasures; DROP TABLE holds; ALTER TABLE environments DROP COLUMN last_recorded_at; DROP TABLE streams; DROP TABLE coverage; DROP TABLE exports; DROP TABLE saved_queries; PRAGMA user_version = 1").await;
+    sql("ALTER TABLE rejected DROP COLUMN column_number; DROP TABLE outages; DROP TABLE erasures; DROP TABLE holds; ALTER TABLE environments DROP COLUMN last_recorded_at; DROP TABLE streams; DROP TABLE coverage; DROP TABLE archived; DROP TABLE exports; DROP TABLE saved_queries; PRAGMA user_version = 1").await;
     let control = SqliteControl::open(&path).await.unwrap();
     let kept = control.rejected(&name(), 0, 10).await.unwrap();
     assert_eq!(kept.iter().map(|one| (one.record, one.column)).collect::<Vec<_>>(), [(5, None)]);

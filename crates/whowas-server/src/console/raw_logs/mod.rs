@@ -20,6 +20,7 @@ use whowas_event::{EnvironmentName, Time};
 use whowas_query::{Filter, LoginRequest, NamedQuery};
 use whowas_store::control::SavedQuery;
 
+pub(super) use self::range::local;
 use self::{
     grid::{Grid, Links},
     range::{PRESETS, Range},
