@@ -222,7 +222,7 @@ impl Engine {
         Ok(None)
     }
 
-    /// Runs a read-only statement of SQL over the tables of one trail: `records`, `logins`, `sessions`, `users`,
+    /// Runs a read-only statement of SQL over the tables of one trail: `records`, `logins`, `sessions`, `users`, `user_history`,
     /// `coverage` and `access`. `now` decides which sessions have timed out.
     pub async fn sql(
         &self,

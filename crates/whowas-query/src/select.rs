@@ -210,6 +210,26 @@ pub async fn rejected(
     }
 }
 
+/// Deletes the saved queries that name the person. Kept exports go with the erasure itself.
+///
+/// # Errors
+/// The control database cannot be read or written.
+pub async fn forget_queries(
+    control: &dyn Control,
+    name: &EnvironmentName,
+    selector: &Selector,
+) -> Result<(), QueryError> {
+    let Selector::Person(person) = selector else { return Ok(()) };
+    for query in control.saved_queries(name).await? {
+        let params = url::form_urlencoded::parse(query.params.as_bytes());
+        let mut texts = params.map(|(_, value)| value.into_owned()).chain([query.title]);
+        if texts.any(|text| person.mentions(&text)) {
+            control.forget_query(name, query.id).await?;
+        }
+    }
+    Ok(())
+}
+
 /// A rule of retention, and what a pass over the trail finds of it.
 pub struct Rule {
     /// What is to go.

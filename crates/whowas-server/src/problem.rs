@@ -90,6 +90,11 @@ impl Problem {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
     }
 
+    /// With a status that another protocol asks for.
+    pub(crate) fn with_status(status: u16, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), detail)
+    }
+
     /// For senders that drop what they sent at other statuses: whatever is our fault is worth another try.
     pub(crate) fn or_retry(self) -> Self {
         if !self.status.is_server_error() {
@@ -344,7 +349,7 @@ fn standard_detail(status: StatusCode) -> &'static str {
 }
 
 /// What programs ask for; a person looks at the rest.
-const FOR_PROGRAMS: [&str; 11] = [
+const FOR_PROGRAMS: [&str; 12] = [
     "/api/",
     "/trails/",
     "/health",
@@ -355,6 +360,7 @@ const FOR_PROGRAMS: [&str; 11] = [
     "/v2.1/",
     "/appinsights/",
     "/cloudevents",
+    "/scim/",
     "/opentelemetry.",
 ];
 

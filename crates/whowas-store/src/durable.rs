@@ -168,6 +168,16 @@ pub(crate) fn replace_file(path: &FsPath, write: impl FnOnce(&mut File) -> io::R
     write_durably(path, serial | 1 << 63, false, write)
 }
 
+/// Copies a file to a place where there is none, whole or not at all and durably; `AlreadyExists` if there is one.
+///
+/// # Errors
+/// The file system.
+pub fn publish_file(path: &FsPath, from: &mut File) -> io::Result<()> {
+    static SERIAL: AtomicU64 = AtomicU64::new(0);
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    write_durably(path, serial | 1 << 62, true, |file| io::copy(from, file).map(drop))
+}
+
 /// Creates a folder and those above it, as far as they are not there. Their entries are durable.
 pub(crate) fn create_folder(path: &FsPath) -> io::Result<()> {
     open_directory(&std::path::absolute(path)?).map(drop)

@@ -214,7 +214,8 @@ pub(crate) async fn carry_out(
     let (true, Some(last)) = (is_open, entries.last()) else { return Ok(done) };
     tracing::info!(environment = %name, records = open.len(), "personal fields are being erased");
     let open = Arc::new(open);
-    // First: indexes and kept sessions were made of the values. They are made anew of what is left.
+    // First: indexes, kept sessions and exports were made of the values. What is derived is made anew of what is
+    // left; exports are not.
     if let Some(trail) = opening.seen_folder.parent() {
         remove_derived(trail)?;
     }

@@ -141,31 +141,45 @@ impl Store {
         if self.control.environment(name).await?.is_none() {
             let origin = format!("{}/{name}", self.origin_base);
             let mut seed = [0; 32];
-            let mut secret = [0; 32];
-            for bytes in [&mut seed, &mut secret] {
-                getrandom::fill(bytes).map_err(|e| StoreError::Poisoned(format!("no randomness: {e}")))?;
-            }
+            getrandom::fill(&mut seed).map_err(|e| StoreError::Poisoned(format!("no randomness: {e}")))?;
             let signer =
                 SigningKey::from_seed(&origin, seed).map_err(|e| StoreError::Invalid(e.to_string()))?;
-            let path = self.key_path(name);
-            if let Some(folder) = path.parent() {
-                durable::create_folder(folder).map_err(|e| StoreError::file(folder, e))?;
-            }
-            write_secret(&path, &signer.to_secret_text())?;
-            let empty =
-                Checkpoint { origin: origin.clone(), size: 0, root: empty_root(), extensions: Vec::new() };
-            let checkpoint = empty.sign(&signer);
-            let objects = self.trail_objects(name);
-            objects.put("checkpoint", checkpoint.clone().into_bytes()).await?;
-            objects.put("vkey", format!("{}\n", signer.verifying_key()).into_bytes()).await?;
-            let created_at = self.clock.now();
-            let (name, last_recorded_at) = (name.clone(), Time::default());
-            let environment =
-                Environment { name, origin, secret, created_at, size: 0, checkpoint, last_recorded_at };
-            // The environment exists from here on; a crash before leaves files that the next try replaces.
-            self.control.create_environment(&environment).await?;
+            self.create(name, &signer).await?;
         }
         self.trail(name).await
+    }
+
+    /// Creates an environment that there is not: its key's file, an empty signed tree.
+    pub(crate) async fn create(&self, name: &EnvironmentName, signer: &SigningKey) -> Result<(), StoreError> {
+        let origin = signer.verifying_key().name().to_owned();
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(|e| StoreError::Poisoned(format!("no randomness: {e}")))?;
+        let path = self.key_path(name);
+        if let Some(folder) = path.parent() {
+            durable::create_folder(folder).map_err(|e| StoreError::file(folder, e))?;
+        }
+        write_secret(&path, &signer.to_secret_text())?;
+        let empty =
+            Checkpoint { origin: origin.clone(), size: 0, root: empty_root(), extensions: Vec::new() };
+        let checkpoint = empty.sign(signer);
+        let objects = self.trail_objects(name);
+        objects.put("checkpoint", checkpoint.clone().into_bytes()).await?;
+        objects.put("vkey", format!("{}\n", signer.verifying_key()).into_bytes()).await?;
+        let created_at = self.clock.now();
+        let (name, last_recorded_at) = (name.clone(), Time::default());
+        let environment =
+            Environment { name, origin, secret, created_at, size: 0, checkpoint, last_recorded_at };
+        // The environment exists from here on; a crash before leaves files that the next try replaces.
+        self.control.create_environment(&environment).await
+    }
+
+    /// Closes a trail and holds it no longer; the next who asks opens it.
+    pub(crate) async fn forget(&self, name: &EnvironmentName) -> Result<(), StoreError> {
+        let trail = self.trails.lock().await.remove(name);
+        match trail {
+            Some(trail) => trail.close().await,
+            None => Ok(()),
+        }
     }
 
     /// Ends every open trail in good order.

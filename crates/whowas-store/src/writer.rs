@@ -106,6 +106,13 @@ impl Preparer {
                 Err(error) => refuse(&self.shared, &error, replies),
             }
         }
+        // The index on disk knows committed records only. It is rebuildable: a failure costs time on opening.
+        runtime.block_on(until_published(&mut self.published, self.sent));
+        if self.shared.poisoned().is_none()
+            && let Err(error) = self.sequencer.seen.close()
+        {
+            tracing::warn!(%error, "the index of seen records was not written when the trail closed");
+        }
     }
 
     /// The records of the next commit: those that wait, and if they are few and another commit is being

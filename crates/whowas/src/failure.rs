@@ -38,6 +38,11 @@ impl Failure {
         Self { code: FAILED, message: message.into(), is_broken_pipe: false, is_locked: false }
     }
 
+    /// Evidence is broken.
+    pub(crate) fn broken(message: impl Into<String>) -> Self {
+        Self { code: BROKEN, message: message.into(), is_broken_pipe: false }
+    }
+
     /// A file could not be read or written.
     pub(crate) fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
         let is_broken_pipe = error.kind() == std::io::ErrorKind::BrokenPipe;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use whowas_event::{Erasure, Kind};
 use whowas_query::{
     QueryError,
-    select::{Holds, Pass, Rule, Selector, cutoff, rejected, survey},
+    select::{Holds, Pass, Rule, Selector, cutoff, forget_queries, rejected, survey},
 };
 use whowas_store::{ErasureOrder, Receipt};
 
@@ -172,8 +172,10 @@ async fn carry_out(
     let (erasure, user) = (pass.erasure.clone(), permit.caller.name());
     let order = ErasureOrder { kind, erasure, body, user, personal };
     let (app, name, trail) = (app.clone(), permit.name.clone(), permit.trail.clone());
+    let selector = pass.selector.clone();
     let erasing = tokio::spawn(async move {
         let receipt = app.store.erase(&name, order).await?;
+        forget_queries(app.control().as_ref(), &name, &selector).await?;
         app.known.forget();
         tokio::task::spawn_blocking(move || app.engine.forget(&trail)).await.map_err(Problem::internal)??;
         Ok(receipt)

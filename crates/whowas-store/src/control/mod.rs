@@ -5,8 +5,11 @@
 //! (the commit point), the directory of people, how far sources have been read, rejected records, tokens
 //! and console sessions.
 
+mod kept;
 mod progress;
 mod sqlite;
+mod sqlite_archived;
+mod sqlite_kept;
 mod sqlite_outages;
 mod sqlite_privacy;
 mod sqlite_progress;
@@ -16,7 +19,8 @@ use whowas_event::{EnvironmentName, Kind, Time};
 
 use crate::StoreError;
 
-pub use progress::{CoverageChange, Progress, StoredStream, StoredWindow};
+pub use kept::{Export, ExportState, Kept, SavedQuery};
+pub use progress::{CoverageChange, Progress, StoredArchive, StoredStream, StoredWindow};
 pub use sqlite::SqliteControl;
 
 /// One environment and its trail.
@@ -177,6 +181,8 @@ pub enum Scope {
     Ingest,
     /// Search, export and read entries.
     Read,
+    /// Provision people and groups of one source, and read what it has provisioned.
+    Scim,
     /// Everything.
     Admin,
 }
@@ -187,13 +193,14 @@ impl Scope {
         match self {
             Self::Ingest => "ingest",
             Self::Read => "read",
+            Self::Scim => "scim",
             Self::Admin => "admin",
         }
     }
 
     /// The scope with this word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Ingest, Self::Read, Self::Admin].into_iter().find(|scope| scope.as_str() == word)
+        [Self::Ingest, Self::Read, Self::Scim, Self::Admin].into_iter().find(|scope| scope.as_str() == word)
     }
 
     /// Whether this scope allows what `needed` allows.
@@ -233,7 +240,7 @@ pub enum SessionKind {
 
 /// The contract of the control database. Every method is durable when it returns.
 #[async_trait]
-pub trait Control: Send + Sync + std::fmt::Debug {
+pub trait Control: Kept {
     /// Adds an environment; [`StoreError::Invalid`] if there is one of this name.
     async fn create_environment(&self, environment: &Environment) -> Result<(), StoreError>;
     /// Every environment, by name.
@@ -273,6 +280,11 @@ pub trait Control: Send + Sync + std::fmt::Debug {
     ) -> Result<Vec<StoredWindow>, StoreError>;
     /// Puts what was rebuilt from the trail in the place of all ledgers; cursors stay.
     async fn replace_coverage(&self, name: &EnvironmentName, progress: &[Progress])
+    -> Result<(), StoreError>;
+    /// Every window of every schedule of an environment, by schedule and time.
+    async fn archived(&self, name: &EnvironmentName) -> Result<Vec<StoredArchive>, StoreError>;
+    /// Keeps what is known of a window, in the place of what was known before.
+    async fn keep_archived(&self, name: &EnvironmentName, archived: &StoredArchive)
     -> Result<(), StoreError>;
     /// Keeps rejected records.
     async fn reject(&self, name: &EnvironmentName, rejected: &[Rejected]) -> Result<(), StoreError>;

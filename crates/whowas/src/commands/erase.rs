@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::{Map, Value, json};
 use whowas_event::{Erasure, Kind, Reach};
-use whowas_query::select::{Holds, Pass, Selector, rejected, survey};
+use whowas_query::select::{Holds, Pass, Selector, forget_queries, rejected, survey};
 use whowas_store::{ErasureOrder, Store, Trail};
 
 use super::access;
@@ -60,6 +60,7 @@ pub(crate) async fn run(global: &Global, args: Erase) -> Result<u8, Failure> {
     // Only the store may hold the trail while it is opened anew.
     drop(trail);
     let receipt = store.erase(&name, order).await?;
+    forget_queries(store.control().as_ref(), &name, &pass.selector).await?;
     store.close().await?;
     report(global, &pass, receipt.first_position)?;
     Ok(DONE)

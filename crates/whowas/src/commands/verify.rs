@@ -3,6 +3,8 @@
 mod live;
 mod offline;
 
+pub(super) use offline::print_findings;
+
 use std::{
     fs::File,
     io::Read,
