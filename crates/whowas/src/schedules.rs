@@ -105,7 +105,7 @@ impl ScheduleSetting {
         let every = Every::parse(self.every.as_deref().unwrap_or("7d")).map_err(|e| format!("every: {e}"))?;
         let age = |name: &str, text: &Option<String>, default: &str| {
             let text = text.as_deref().unwrap_or(default);
-            let ago = times::ago(text, now)
+            let ago = whowas_query::select::cutoff(text, now)
                 .map_err(|_| format!("{name}: {text}: write an age, such as {default}"))?;
             Ok::<_, String>(now.as_ms() - ago.as_ms())
         };
