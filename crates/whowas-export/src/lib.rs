@@ -11,6 +11,7 @@ mod encoder;
 pub mod evidence;
 mod jsonl;
 mod ocsf;
+pub mod report;
 mod table;
 pub mod windows;
 mod xlsx;

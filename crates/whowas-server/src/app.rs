@@ -18,9 +18,13 @@ use whowas_store::{
     control::{Control, SecretHash, Token},
 };
 
-use crate::api::coverage::SumCache;
-use crate::archive::Scheduled;
-use crate::receive::{inbound::Inbound, track::Known};
+use crate::{
+    api::coverage::SumCache,
+    archive::Scheduled,
+    jobs::Jobs,
+    receive::{inbound::Inbound, track::Known},
+    scim::source::Sources,
+};
 
 /// Imports at once: each has a thread and some 30 MB of batches.
 const IMPORTS_MAX: usize = 4;
@@ -43,13 +47,17 @@ pub(crate) struct App {
     pub(crate) known: Known,
     /// Of the settings; set before the first request.
     pub(crate) scheduled: OnceLock<Vec<Scheduled>>,
+    pub(crate) jobs: Jobs,
+    pub(crate) scim: Sources,
+    /// Held from looking at a trail to changing what it keeps: a hold that comes in between would not be seen.
+    pub(crate) keeping: tokio::sync::Mutex<()>,
     /// Valid tokens by the digest of their secret: thousands of small requests a second must not each ask
     /// the control database, whose one connection commits.
     tokens: Mutex<HashMap<SecretHash, (Instant, Arc<Token>)>>,
 }
 
 impl App {
-    pub(crate) fn new(store: Arc<Store>, engine: Engine, is_tls: bool, intakes: Arc<Intakes>) -> Self {
+    pub(crate) fn new(store: Arc<Store>, engine: Engine, is_tls: bool, export_bytes_max: u64) -> Self {
         Self {
             store,
             engine,
@@ -58,9 +66,12 @@ impl App {
             coverage: SumCache::default(),
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
             inbound: Inbound::default(),
-            intakes,
+            intakes: Arc::default(),
             known: Known::default(),
             scheduled: OnceLock::new(),
+            jobs: Jobs::new(export_bytes_max),
+            scim: Sources::default(),
+            keeping: tokio::sync::Mutex::default(),
             tokens: Mutex::default(),
         }
     }

@@ -22,6 +22,8 @@ use crate::{
     auth::LINK_MINUTES,
     connection::Connection,
     following::follow,
+    jobs,
+    mending::mend,
     router::router,
     secret,
     webhook::Webhook,
@@ -60,6 +62,8 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// For requests to end when the server ends.
     pub shutdown_timeout: Duration,
+    /// Bytes of all exports that are kept, of all environments together.
+    pub export_bytes_max: u64,
 }
 
 impl Default for Limits {
@@ -71,6 +75,7 @@ impl Default for Limits {
             tls_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(60),
             shutdown_timeout: Duration::from_secs(10),
+            export_bytes_max: 16 << 30,
         }
     }
 }
@@ -118,8 +123,12 @@ impl Server {
         let door = Door::bind(&options).await?;
         for name in store.environments().await? {
             store.trail(&name).await?;
+            // Of an earlier process that had no time for it. What cannot be told now is told later.
+            if let Err(error) = store.tell_outages(&name).await {
+                tracing::warn!(environment = %name, %error, "an outage is not recorded yet");
+            }
         }
-        let app = Arc::new(App::new(store, engine, door.is_tls(), Arc::default()));
+        let app = Arc::new(App::new(store, engine, door.is_tls(), options.limits.export_bytes_max));
         let router = router(app.clone());
         Ok(Self { door, app, router, witnessing: None, archiver: None })
     }
@@ -178,11 +187,15 @@ impl Server {
         let archiving = archiver.map(|archiver| tokio::spawn(archiver.run()));
         let submitting = witnessing.map(|witnessing| tokio::spawn(witnessing.run()));
         let following = tokio::spawn(follow(app.clone()));
+        let exporting = tokio::spawn(jobs::work(app.clone()));
+        let mending = tokio::spawn(mend(app.clone()));
         door.run(router, || app.metrics.connection(), shutdown).await;
         following.abort();
+        mending.abort();
         if let Some(archiving) = archiving {
             archiving.abort();
         }
+        exporting.abort();
         if let Some(submitting) = submitting {
             submitting.abort();
         }

@@ -15,14 +15,24 @@ mod console;
 mod coverage;
 #[path = "it/evidence.rs"]
 mod evidence;
+#[path = "it/exports.rs"]
+mod exports;
 #[path = "it/imports.rs"]
 mod imports;
 #[path = "it/openapi.rs"]
 mod openapi;
+#[path = "it/people.rs"]
+mod people;
+#[path = "it/privacy.rs"]
+mod privacy;
 #[path = "it/receivers.rs"]
 mod receivers;
 #[path = "it/records.rs"]
 mod records;
+#[path = "it/saved.rs"]
+mod saved;
+#[path = "it/scim.rs"]
+mod scim;
 #[path = "it/sessions.rs"]
 mod sessions;
 #[path = "it/tls.rs"]

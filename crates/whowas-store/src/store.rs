@@ -130,7 +130,7 @@ impl Store {
             return Err(StoreError::NotFound(format!("there is no environment {name}")));
         };
         self.finish_rotation(&environment).await?;
-        let trail = Arc::new(self.opening(environment)?.open().await?);
+        let trail = Arc::new(Trail::new(self.opening(environment)?.open().await?));
         trails.insert(name.clone(), trail.clone());
         Ok(trail)
     }
@@ -182,20 +182,6 @@ impl Store {
         }
     }
 
-    /// Closes a trail and opens it again. Who holds it from before can read from it and not append.
-    pub(crate) async fn reopen(&self, name: &EnvironmentName) -> Result<Arc<Trail>, StoreError> {
-        let mut trails = self.trails.lock().await;
-        if let Some(trail) = trails.remove(name) {
-            trail.close().await?;
-        }
-        let Some(environment) = self.control.environment(name).await? else {
-            return Err(StoreError::NotFound(format!("there is no environment {name}")));
-        };
-        let trail = Arc::new(self.opening(environment)?.open().await?);
-        trails.insert(name.clone(), trail.clone());
-        Ok(trail)
-    }
-
     /// Ends every open trail in good order.
     pub async fn close(&self) -> Result<(), StoreError> {
         let trails = std::mem::take(&mut *self.trails.lock().await);
@@ -205,12 +191,16 @@ impl Store {
         Ok(())
     }
 
-    /// The public key by which an environment's checkpoints are verified.
+    /// The public key by which an environment's checkpoints are verified: also if a crash came between its
+    /// first signature and its taking the old one's place.
     pub fn verifying_key(&self, environment: &Environment) -> Result<VerifyingKey, StoreError> {
-        Ok(self.signer(environment)?.verifying_key().clone())
+        match self.pending_rotation(environment)? {
+            Some(pending) if pending.signs => Ok(pending.next),
+            _ => Ok(self.signer(environment)?.verifying_key().clone()),
+        }
     }
 
-    fn opening(&self, environment: Environment) -> Result<Opening, StoreError> {
+    pub(crate) fn opening(&self, environment: Environment) -> Result<Opening, StoreError> {
         let folder = self.trail_folder(&environment.name);
         let archive = folder.join("archive");
         durable::create_folder(&archive).map_err(|e| StoreError::file(&archive, e))?;
@@ -224,6 +214,7 @@ impl Store {
             control: self.control.clone(),
             clock: self.clock.clone(),
             environment,
+            sweeps: true,
         })
     }
 
@@ -233,7 +224,7 @@ impl Store {
         Objects { store: self.objects.clone(), prefix }
     }
 
-    fn trail_folder(&self, name: &EnvironmentName) -> PathBuf {
+    pub(crate) fn trail_folder(&self, name: &EnvironmentName) -> PathBuf {
         self.root.join("trails").join(name.project()).join(name.environment())
     }
 
@@ -246,7 +237,7 @@ impl Store {
         self.root.join("keys").join(name.project()).join(format!("{}.key", name.environment()))
     }
 
-    fn signer(&self, environment: &Environment) -> Result<SigningKey, StoreError> {
+    pub(crate) fn signer(&self, environment: &Environment) -> Result<SigningKey, StoreError> {
         let path = self.key_path(&environment.name);
         let text = fs::read_to_string(&path).map_err(|e| StoreError::file(&path, e))?;
         let wrong = |e: String| StoreError::corrupt(format!("{}: {e}", path.display()));

@@ -3,6 +3,7 @@
 mod archive;
 mod coverage;
 mod evidence;
+mod report;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use whowas_event::EnvironmentName;
 pub(crate) use self::archive::{Archive, Schedule, Trust as ArchiveTrust};
 pub(crate) use self::coverage::{Coverage, Reconcile};
 pub(crate) use self::evidence::{Erase, Fsck, Hold, Key, Mirror, Proof, Retain, Selection, Verify, Witness};
+pub(crate) use self::report::Report;
 
 /// Who was signed in, when, from where — and is that all of it?
 #[derive(Debug, Parser)]
@@ -78,6 +80,8 @@ pub(crate) enum Command {
     Users(Users),
     /// Write the answer to a question into a file, without a row limit
     Export(Export),
+    /// Write a report for an auditor: scope, sources, coverage, counts, findings, checkpoint
+    Report(Report),
     /// Check a data folder from its records, or offline a proof, a bundle or a copy of a log
     Verify(Verify),
     /// Exports that are made by themselves, window after window
@@ -380,6 +384,12 @@ pub(crate) enum Users {
         /// PROJECT/ENVIRONMENT
         #[arg(long, value_name = "P/E")]
         environment: EnvironmentName,
+        /// What directories said of them through time: from when to when
+        #[arg(long)]
+        history: bool,
+        /// The history as it was at a size of the tree or a time
+        #[arg(long, value_name = "SIZE|TIME", requires = "history")]
+        as_of: Option<String>,
         user: String,
     },
 }
@@ -397,7 +407,7 @@ pub(crate) struct Sql {
 pub(crate) enum Token {
     /// Print a new token, once
     Create {
-        /// ingest, read or admin
+        /// ingest, read, scim or admin
         #[arg(long)]
         scope: String,
         /// Only for this PROJECT/ENVIRONMENT

@@ -8,7 +8,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use whowas_event::Time;
+use whowas_event::{EnvironmentName, Time};
 use whowas_query::{Engine, Steps};
 use whowas_store::{Clock, Store, StoreOptions};
 
@@ -156,6 +156,20 @@ pub(crate) fn data_folder(global: &Global) -> Result<PathBuf, Failure> {
     let settings = Settings::load(global)?;
     let data = said(&global.data).or(said(&settings.data)).unwrap_or_else(|| DEFAULT_DATA.to_owned());
     local_path(&data, "file://", "--data", "data in a local folder")
+}
+
+/// The same for what a running server does, too: if one has the folder, says how it is asked.
+pub(crate) async fn open_or_say(
+    global: &Global,
+    environment: &EnvironmentName,
+    resource: &str,
+) -> Result<Store, Failure> {
+    open(global, false).await.map_err(|failure| match failure.is_locked() {
+        true => failure.and(&format!(
+            "if it is `whowas serve`, with a token of scope admin: POST /api/v1/environments/{environment}/{resource}"
+        )),
+        false => failure,
+    })
 }
 
 /// A query engine that pairs sessions by the rules of the settings.

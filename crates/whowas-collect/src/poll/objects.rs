@@ -124,10 +124,8 @@ impl WatchingObjects {
         for object in found {
             let (name, state) = (digest(object.location.as_ref()), state(&object));
             let is_still = self.seen.get(&name) == Some(&state);
-            let is_long_ago = self
-                .read_at
-                .get(&name)
-                .is_none_or(|at| now.as_ms() - at.as_ms() >= GROWING_MS || now < *at);
+            let is_long_ago =
+                self.read_at.get(&name).is_none_or(|at| now.as_ms() - at.as_ms() >= GROWING_MS || now < *at);
             if !self.read.knows(&name, &state, seconds(&object)) && (is_still || is_long_ago) {
                 ready.push((name.clone(), state.clone(), object));
             }
@@ -206,7 +204,11 @@ impl WatchingObjects {
         if object.size > OBJECT_BYTES_MAX {
             return Err(format!("it has {} bytes; {OBJECT_BYTES_MAX} are the most", object.size));
         }
-        let path = std::env::temp_dir().join(format!(".whowas-{}-{}", std::process::id(), digest(object.location.as_ref())));
+        let path = std::env::temp_dir().join(format!(
+            ".whowas-{}-{}",
+            std::process::id(),
+            digest(object.location.as_ref())
+        ));
         let options = std::fs::File::options().read(true).write(true).create_new(true).open(&path);
         let mut file = options.map_err(|error| format!("a temporary file: {error}"))?;
         // The name goes at once: nothing is left behind, whatever happens.

@@ -45,7 +45,10 @@ fn a_trail_comes_back_from_its_archive() {
     let size = first["tree_size"].as_u64().unwrap();
     std::fs::copy(world.path(&format!("data/keys/{P_E}.key")), world.path("kept.key")).unwrap();
     std::fs::copy(world.path(&vkey), world.path("kept.vkey")).unwrap();
-    world.run(&format!("archive restore {schedule} --key kept.key --vkey kept.vkey")).exits(2).says("already");
+    world
+        .run(&format!("archive restore {schedule} --key kept.key --vkey kept.vkey"))
+        .exits(2)
+        .says("already");
     std::fs::rename(world.path("data"), world.path("lost")).unwrap();
     world.run(&format!("archive restore {schedule} --vkey kept.vkey")).exits(2).says("--key");
     let restored = world.json(&format!("archive restore {schedule} --key kept.key --vkey kept.vkey"));
@@ -80,7 +83,10 @@ fn settings_that_cannot_work_are_refused_at_the_start() {
     world.run("schedule list").exits(2).says("write a folder");
     world.file("whowas.toml", format!("{}{}", settings("a"), settings("b")));
     world.run("schedule list").exits(2).says("two with the name yearly");
-    world.file("whowas.toml", format!("{}[[webhook]]\nurl = \"http://x.example/secret-path\"\n", settings("a")));
+    world.file(
+        "whowas.toml",
+        format!("{}[[webhook]]\nurl = \"http://x.example/secret-path\"\n", settings("a")),
+    );
     let said = world.run("schedule run").exits(2).says("webhook 1: secret_env or secret_file");
     assert!(!said.stderr.contains("secret-path"), "{}", said.stderr);
     world.file("whowas.toml", "");
@@ -184,7 +190,14 @@ fn windows_go_to_an_azure_container() {
     let Some(azure) = Emulator::start("node_modules/azurite", |port| {
         let mut command = Command::new("node");
         command.arg(installed("node_modules/azurite/dist/src/blob/main.js"));
-        command.args(["--blobPort", port, "--silent", "--skipApiVersionCheck", "--disableTelemetry", "--location"]);
+        command.args([
+            "--blobPort",
+            port,
+            "--silent",
+            "--skipApiVersionCheck",
+            "--disableTelemetry",
+            "--location",
+        ]);
         command.arg(folder.path());
         command
     }) else {
@@ -193,7 +206,6 @@ fn windows_go_to_an_azure_container() {
     azure.create("azure", "/devstoreaccount1", "kept");
     let endpoint = format!("http://127.0.0.1:{}", azure.port);
     let world = World::with(&["portal.ndjson"]);
-    let variables =
-        [("AZURE_STORAGE_USE_EMULATOR", "true"), ("AZURITE_BLOB_STORAGE_URL", endpoint.as_str())];
+    let variables = [("AZURE_STORAGE_USE_EMULATOR", "true"), ("AZURITE_BLOB_STORAGE_URL", endpoint.as_str())];
     through(&world, "az://kept/off/line", &variables);
 }
