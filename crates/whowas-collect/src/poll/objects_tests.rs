@@ -1,3 +1,5 @@
+//! Tests of objects: growth, restarts, memory.
+
 use object_store::{PutPayload, memory::InMemory};
 use whowas_store::Clock;
 
