@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "it/archive.rs"]
+mod archive;
 #[path = "it/browser.rs"]
 mod browser;
 #[path = "it/cli.rs"]
