@@ -4,7 +4,7 @@
 #     bash scripts/test.sh
 #
 # Installs by package name what the tests need and the machine lacks: a C compiler, Python 3, Chromium,
-# Node.js, OpenSSL, strace (faults and loss of power), Go with its reference code for logs and tlog-scales for Python (verifiers that are not ours), playwright-core and axe-core, which go to target/browser,
+# Node.js, OpenSSL, strace (faults and loss of power), poppler (reads our PDF), Go with its reference code for logs and tlog-scales for Python (verifiers that are not ours), playwright-core and axe-core, which go to target/browser,
 # and senders: rsyslog and logger, and the SDKs of OpenTelemetry, CloudEvents and Application Insights, which go to target/senders, and emulators of object storage: moto (S3) and Azurite (Azure), which go to target/clouds. Asks nothing, so it also runs without a terminal.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -38,6 +38,7 @@ install_packages() {
   need strace strace
   need golang-go go
   need bsdutils logger
+  need poppler-utils pdftotext
   need rsyslog rsyslogd /usr/sbin/rsyslogd
   if [ -z "$(find /usr/lib -name lmnsd_gtls.so 2>/dev/null)" ]; then packages+=(rsyslog-gnutls); fi
   if [ ! -d /usr/share/gocode/src/golang.org/x/mod/sumdb ]; then packages+=(golang-golang-x-mod-dev); fi
