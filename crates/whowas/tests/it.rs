@@ -32,6 +32,8 @@ mod logs;
 mod offline;
 #[path = "it/power.rs"]
 mod power;
+#[path = "it/provisioners.rs"]
+mod provisioners;
 #[path = "it/script.rs"]
 mod script;
 #[path = "it/senders.rs"]
