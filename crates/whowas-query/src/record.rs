@@ -1,4 +1,4 @@
-//! One whole record, with the bytes it was made from.
+//! Whole records: one with the bytes it was made from, and those about whowas itself.
 
 use std::sync::LazyLock;
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Every column of the archive.
-static ALL_COLUMNS: LazyLock<Vec<&'static str>> =
+pub(crate) static ALL_COLUMNS: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| SCHEMA.fields().iter().map(|field| field.name().as_str()).collect());
 
 impl Engine {
@@ -37,5 +37,28 @@ impl Engine {
             })?;
         }
         Ok(found)
+    }
+
+    /// The newest `access` records of one action, at most `limit`, the newest first, and how many there are.
+    pub async fn access_records(
+        &self,
+        trail: &Trail,
+        action: &str,
+        limit: usize,
+    ) -> Result<(u64, Vec<(u64, Record)>), QueryError> {
+        // A body is canonical JSON, whose first member is the action. The wildcards of `like` mean themselves in no action.
+        let begin = format!("{{\"action\":\"{action}\"%");
+        let condition = col("kind").eq(lit("access")).and(col("body").like(lit(begin)));
+        let scan = self.scan_where(trail, trail.snapshot(), &condition)?;
+        let (total, hits) = newest(&scan, None, limit).await?;
+        let mut found = Vec::with_capacity(hits.len());
+        for batch in fetch(&scan, &hits, &ALL_COLUMNS).await? {
+            read_records(&batch, |position, record, _| {
+                found.push((position, record.clone()));
+                Ok(())
+            })?;
+        }
+        found.sort_unstable_by_key(|(position, _)| std::cmp::Reverse(*position));
+        Ok((total, found))
     }
 }

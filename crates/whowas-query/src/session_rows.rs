@@ -86,7 +86,7 @@ pub(crate) async fn tell(asked: Asked, wanted: Wanted) -> Result<(u64, Vec<(Row,
     .await
 }
 
-fn marks_of(positions: Vec<u64>, records: &Records) -> Result<HashMap<u64, Item>, QueryError> {
+pub(crate) fn marks_of(positions: Vec<u64>, records: &Records) -> Result<HashMap<u64, Item>, QueryError> {
     Ok(records.at(&positions)?.into_iter().map(|item| (item.position, item)).collect())
 }
 
@@ -139,7 +139,7 @@ fn completed(
 }
 
 impl SessionRow {
-    fn new(row: &Row, told: Told, source: &str, directory: &Directory, as_of: Time) -> Self {
+    pub(crate) fn new(row: &Row, told: Told, source: &str, directory: &Directory, as_of: Time) -> Self {
         let (end, reason, confidence) = row.end_as_of(as_of);
         let person = directory.find(told.user_id.as_deref(), told.user.as_deref(), None);
         let known =

@@ -8,5 +8,7 @@ mod agreement;
 mod kept;
 #[path = "it/search.rs"]
 mod search;
+#[path = "it/session_at.rs"]
+mod session_at;
 #[path = "it/world.rs"]
 mod world;

@@ -63,6 +63,16 @@ impl Caller {
         }
     }
 
+    /// Whether they may do everything in the environments they may see.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.scope == Scope::Admin
+    }
+
+    /// Whether they may change environments, as [`Admin`] asks.
+    pub(crate) fn is_administrator(&self) -> bool {
+        self.scope.allows(Scope::Admin) && self.environment.is_none()
+    }
+
     /// Whether they may know about this environment.
     pub(crate) fn sees(&self, name: &EnvironmentName) -> bool {
         self.environment.as_ref().is_none_or(|only| only == name)
@@ -149,6 +159,9 @@ impl Permit {
             return Err(Problem::denied("the token is for another environment"));
         }
         let trail = app.store.trail(&name).await?;
+        if trail.is_being_erased() {
+            return Err(Problem::busy("personal fields are being erased; try again in a second"));
+        }
         Ok(Self { caller, name, trail })
     }
 }
@@ -196,6 +209,8 @@ permits! {
     Reader needs Read;
     /// May add records to one trail.
     Ingester needs Ingest;
+    /// May change what one trail keeps: erase, hold, give it a new key.
+    Keeper needs Admin;
 }
 
 /// May see which environments there are, as far as [`Caller::sees`] says.

@@ -75,6 +75,11 @@ impl Problem {
         Self { retry_after_s: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
+    /// Not as things are.
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
     /// More than is taken at once.
     pub(crate) fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
@@ -201,6 +206,14 @@ impl From<StoreError> for Problem {
                 ..Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the trail has stopped accepting records; reading goes on",
+                )
+            },
+            StoreError::NoSpace(cause) => Self {
+                cause: Some(cause),
+                retry_after_s: Some(FAULT_RETRY_AFTER_S),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the trail has stopped accepting records: there is no space left; it goes on by itself once there is, and reading goes on meanwhile",
                 )
             },
             other => Self::from_kind(other.kind(), &other.to_string()),

@@ -6,7 +6,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::from_fn_with_state,
-    routing::{any, delete, get, post},
+    routing::{any, delete, get, post, put},
 };
 
 use crate::{api, app::App, assets, auth, console, headers, problem, receive, scim};
@@ -39,6 +39,7 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/v1/environments/{project}/{environment}/imports", post(api::imports::create))
         .route("/api/v1/environments/{project}/{environment}/logins", get(api::logins::list))
         .route("/api/v1/environments/{project}/{environment}/coverage", get(api::coverage::list))
+        .route("/api/v1/environments/{project}/{environment}/schedules", get(api::schedules::list))
         .route("/api/v1/environments/{project}/{environment}/histogram", get(api::whole_range::histogram))
         .route("/api/v1/environments/{project}/{environment}/facets", get(api::whole_range::facets))
         .route("/api/v1/environments/{project}/{environment}/users", get(api::users::list))
@@ -51,7 +52,36 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/v1/environments/{project}/{environment}/distinct-users", get(api::usage::distinct))
         .route("/api/v1/environments/{project}/{environment}/after-leaving", get(api::usage::after_leaving))
         .route("/api/v1/environments/{project}/{environment}/export", get(api::export::stream))
+        .route(
+            "/api/v1/environments/{project}/{environment}/exports",
+            get(api::exports::list).post(api::exports::create),
+        )
+        .route(
+            "/api/v1/environments/{project}/{environment}/exports/{id}",
+            get(api::exports::show).delete(api::exports::remove),
+        )
+        .route("/api/v1/environments/{project}/{environment}/exports/{id}/file", get(api::exports::file))
+        .route(
+            "/api/v1/environments/{project}/{environment}/queries",
+            get(api::queries::list).post(api::queries::create),
+        )
+        .route(
+            "/api/v1/environments/{project}/{environment}/queries/{id}",
+            put(api::queries::change).delete(api::queries::remove),
+        )
+        .route("/api/v1/environments/{project}/{environment}/report", get(api::report::download))
         .route("/api/v1/environments/{project}/{environment}/evidence", get(api::evidence::bundle))
+        .route(
+            "/api/v1/environments/{project}/{environment}/erasures",
+            get(api::privacy::list).post(api::privacy::erase),
+        )
+        .route("/api/v1/environments/{project}/{environment}/retention", post(api::privacy::retain))
+        .route(
+            "/api/v1/environments/{project}/{environment}/holds",
+            get(api::holds::list).post(api::holds::create),
+        )
+        .route("/api/v1/environments/{project}/{environment}/holds/{id}/release", post(api::holds::release))
+        .route("/api/v1/environments/{project}/{environment}/key/rotate", post(api::keys::rotate))
         .route("/api/v1/tokens", get(api::tokens::list).post(api::tokens::create))
         .route("/api/v1/tokens/{id}", delete(api::tokens::revoke))
         .route("/trails/{project}/{environment}/checkpoint", get(api::log::checkpoint))
@@ -83,10 +113,11 @@ fn console_routes() -> Router<Arc<App>> {
         .route("/sign-in", get(console::sign_in::page).post(console::sign_in::sign_in))
         .route("/sign-out", post(console::sign_in::sign_out))
         .route("/p/{project}/{environment}", get(console::environment::details))
-        .route("/p/{project}/{environment}/monitoring", get(console::environment::overview))
+        .route("/p/{project}/{environment}/monitoring", get(console::overview::page))
         .route("/p/{project}/{environment}/monitoring/activity", get(console::environment::activity))
         .route("/p/{project}/{environment}/monitoring/raw-logs", get(console::raw_logs::page))
         .route("/p/{project}/{environment}/monitoring/health", get(console::health::page))
+        .route("/p/{project}/{environment}/monitoring/coverage", get(console::coverage::page))
         .route(
             "/p/{project}/{environment}/monitoring/raw-logs/summary",
             get(console::raw_logs::summary::page),
@@ -96,6 +127,10 @@ fn console_routes() -> Router<Arc<App>> {
             get(console::raw_logs::record::page),
         )
         .route("/p/{project}/{environment}/users", get(console::users::page))
+        .route("/p/{project}/{environment}/users/{id}", get(console::user_page::page))
+        .route("/p/{project}/{environment}/sessions/{key}", get(console::user_page::session::page))
+        .route("/p/{project}/{environment}/findings", get(console::findings::page))
+        .route("/p/{project}/{environment}/findings/review", post(console::findings::submit))
         .route("/p/{project}/{environment}/presence", get(console::presence::page))
         .route("/p/{project}/{environment}/online", get(console::presence::online))
         .route("/p/{project}/{environment}/user-log", get(console::user_log::page))
@@ -103,5 +138,16 @@ fn console_routes() -> Router<Arc<App>> {
         .route("/p/{project}/{environment}/aging", get(console::people::aging))
         .route("/p/{project}/{environment}/distinct-users", get(console::people::distinct))
         .route("/p/{project}/{environment}/after-leaving", get(console::people::after_leaving))
+        .route(
+            "/p/{project}/{environment}/monitoring/queries",
+            get(console::queries::page).post(console::queries::create),
+        )
+        .route("/p/{project}/{environment}/monitoring/queries/{id}", post(console::queries::change))
+        .route(
+            "/p/{project}/{environment}/exports",
+            get(console::exports::page).post(console::exports::create),
+        )
+        .route("/p/{project}/{environment}/report", get(console::report::page))
+        .route("/p/{project}/{environment}/exports/{id}/remove", post(console::exports::remove))
         .route("/assets/{fingerprint}/{name}", get(assets::serve))
 }

@@ -21,6 +21,7 @@ use whowas_store::{ArchiveFile, Snapshot, StoreError, Trail, columns::SCHEMA, co
 use crate::{
     QueryError,
     files::{FileCache, OpenFile, ROW_NUMBER},
+    record::ALL_COLUMNS,
     scan::read,
     sessions::{LoginRecord, Mark, RecordKey},
 };
@@ -127,6 +128,18 @@ impl Records {
             read_items(&batch, &mut items)?;
         }
         Ok(items)
+    }
+
+    /// The whole records at these positions, in no order.
+    pub(crate) fn whole_at(&self, positions: &[u64]) -> Result<Vec<(u64, Record)>, QueryError> {
+        let mut found = Vec::with_capacity(positions.len());
+        for batch in self.rows_at(positions, &ALL_COLUMNS)? {
+            read_records(&batch, |position, record, _| {
+                found.push((position, record.clone()));
+                Ok(())
+            })?;
+        }
+        Ok(found)
     }
 
     /// The rows at these positions, in no order.

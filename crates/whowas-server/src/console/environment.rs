@@ -1,4 +1,4 @@
-//! One environment: its details, and the tabs of its monitoring.
+//! One environment: its details, and what may be asked of its activity.
 
 use std::sync::Arc;
 
@@ -38,37 +38,6 @@ pub(crate) async fn details(State(app): State<Arc<App>>, permit: Reader) -> Resu
         people: grouped(snapshot.directory.len() as u64),
         origin: permit.trail.origin(),
         verifying_key: app.store.verifying_key(&environment)?.to_string(),
-        is_stopped: permit.trail.poisoned().is_some(),
-    })
-}
-
-#[derive(Template)]
-#[template(path = "overview.html")]
-struct OverviewPage<'a> {
-    frame: Frame,
-    name: &'a EnvironmentName,
-    records: String,
-    people: String,
-    archived: String,
-    unarchived: String,
-    checkpoint: &'a str,
-    is_stopped: bool,
-}
-
-stands_under!(OverviewPage, tab = "monitoring", sub_tab = "overview");
-
-/// Monitoring › Overview.
-pub(crate) async fn overview(permit: Reader) -> Result<Html<String>, Problem> {
-    let snapshot = permit.trail.snapshot();
-    let unarchived = snapshot.tail.iter().map(|tail| tail.batch.num_rows() as u64).sum::<u64>();
-    html(&OverviewPage {
-        frame: SIGNED_IN,
-        name: &permit.name,
-        records: grouped(snapshot.size),
-        people: grouped(snapshot.directory.len() as u64),
-        archived: grouped(snapshot.size.saturating_sub(unarchived)),
-        unarchived: grouped(unarchived),
-        checkpoint: &snapshot.checkpoint,
         is_stopped: permit.trail.poisoned().is_some(),
     })
 }

@@ -3,13 +3,20 @@
 //! A page is a struct and a template. It asks the same rooms as the API, and shows the API address of what
 //! it shows. The path is the original's: project, environment details, Monitoring, Activity, View raw logs.
 
+pub(crate) mod coverage;
 pub(crate) mod environment;
+pub(crate) mod exports;
+pub(crate) mod findings;
 pub(crate) mod health;
+pub(crate) mod overview;
 pub(crate) mod people;
 pub(crate) mod presence;
+pub(crate) mod queries;
 pub(crate) mod raw_logs;
+pub(crate) mod report;
 pub(crate) mod sign_in;
 pub(crate) mod user_log;
+pub(crate) mod user_page;
 pub(crate) mod users;
 
 use std::sync::Arc;

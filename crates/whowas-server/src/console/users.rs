@@ -6,7 +6,7 @@ use askama::Template;
 use axum::{extract::State, response::Html};
 use whowas_event::EnvironmentName;
 
-use super::{Frame, SIGNED_IN, address, grouped, html, show, stands_under};
+use super::{Frame, SIGNED_IN, address, grouped, html, show, stands_under, user_page::user_href};
 use crate::{
     access::Access,
     api::{
@@ -59,11 +59,7 @@ pub(crate) async fn page(
 
 fn row(name: &EnvironmentName, person: UserRow) -> PersonRow {
     let meant = [&person.uid, &person.name, &person.email_addr].into_iter().flatten().next();
-    let filter = meant.filter(|text| !text.contains('"')).map(|text| format!("user:\"{text}\""));
-    let href = address(
-        &format!("/p/{name}/monitoring/raw-logs"),
-        &[("query", "user-login-events"), ("filter", &filter.unwrap_or_default())],
-    );
+    let href = meant.map(|id| user_href(name, id)).unwrap_or_default();
     PersonRow {
         href,
         id: person.name.unwrap_or(person.id),

@@ -157,7 +157,7 @@ async fn names_are_unique_free_again_and_known_after_a_restart() {
 
     // Opened anew, the index comes from the directory.
     let token = scim.token.clone();
-    let world = world.reopened().await;
+    let world = world.restart().await;
     let scim = Scim { world: &world, token };
     assert_eq!(scim.names("").await, ["ada.king", "ada"]);
     assert_eq!(scim.send("POST", "Users", &[], json!({ "userName": "ada" })).await.status, 409);

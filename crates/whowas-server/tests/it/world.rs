@@ -148,14 +148,28 @@ impl World {
         self.post(&api("records")).bearer(&token).body(lines).send().await
     }
 
-    /// Ends the server in order and starts another one on the same data.
-    pub(crate) async fn reopened(mut self) -> Self {
-        self.stop.take().unwrap().send(()).unwrap();
+    /// Ends the server and starts another one on the same data.
+    pub(crate) async fn restart(mut self) -> Self {
+        let _ = self.stop.take().unwrap().send(());
         self.running.await.unwrap();
         self.store.close().await.unwrap();
+        // The folder is this process's until nobody holds the store.
+        let held = Arc::downgrade(&self.store);
         drop(self.store);
+        while held.strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         let store = Store::open(self.folder.path(), true, self.clock.clone()).await.unwrap();
         Self::serving(self.folder, self.clock, Arc::new(store), Limits::default()).await
+    }
+
+    /// Ends the server and checks everything that it leaves behind.
+    pub(crate) async fn end_and_audit(mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        (&mut self.running).await.unwrap();
+        self.store.close().await.unwrap();
+        let environment = self.store.control().environment(&environment()).await.unwrap().unwrap();
+        assert_eq!(self.store.audit(&environment).await.unwrap().findings, []);
     }
 
     /// Ends the server, which must end in order.

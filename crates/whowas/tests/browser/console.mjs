@@ -6,7 +6,7 @@
 // every page in both themes; no page may ask another host for anything, or break its own policy.
 
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
@@ -17,6 +17,8 @@ const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const [link, screenshots, executablePath] = process.argv.slice(2);
 const origin = new URL(link).origin;
 const LOGS = "/p/contoso/production/monitoring/raw-logs";
+const PEOPLE = ["/p/contoso/production/findings", "/p/contoso/production/findings?show=all", "/p/contoso/production/monitoring?range=-30d", "/p/contoso/production/presence?at=2026-11-06T14:30", "/p/contoso/production/monitoring/coverage?year=2026", "/p/contoso/production/users/nobody",
+  "/p/contoso/production/users/00000000-0000-4000-8000-00000000beef?start=2026-11-01&end=2026-11-12", "/p/contoso/production/sessions/10"];
 const FIXED = `${LOGS}?start=2026-11-05&end=2026-11-12`;
 
 mkdirSync(screenshots, { recursive: true });
@@ -155,6 +157,83 @@ try {
   await page.waitForURL(/tz=Asia/);
   assert.notEqual(await page.locator("#grid .of-start a").first().innerText(), utc);
 
+  step = "coverage under the chart, and its calendar by keyboard";
+  await open(FIXED);
+  await page.locator(".band .band-row").first().waitFor();
+  await page.locator(".band a", { hasText: "Coverage" }).click();
+  await page.getByRole("heading", { name: "Coverage 2026" }).waitFor();
+  const firstDay = page.locator(".days a").first();
+  await firstDay.focus();
+  for (let week = 0; week < 44; week += 1) await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("ArrowDown");
+  await shot("coverage");
+  await Promise.all([page.waitForURL(/start=2026-11-06&end=2026-11-06/), page.keyboard.press("Enter")]);
+  await page.locator("#grid").waitFor();
+
+  step = "a user and a session";
+  await open(FIXED);
+  await page.locator("#grid tbody tr").first().locator(".of-start a").click();
+  await page.locator("#record-body").waitFor();
+  await page.locator("#record-body").getByRole("link", { name: "User" }).click();
+  await page.getByRole("heading", { name: "Sessions, day by day" }).waitFor();
+  await page.goto(`${page.url()}?start=2026-11-01&end=2026-11-12`);
+  assert.ok(Number(await total()) > 0);
+  await shot("user");
+  await Promise.all([page.waitForURL(/\/sessions\/\d+$/), page.locator(".gantt .day svg a").first().click()]);
+  assert.match(await page.locator("#grid tbody").innerText(), /logon/);
+  await shot("session");
+  const proof = page.waitForEvent("download");
+  await page.locator("#grid tbody a[download]").first().click();
+  assert.match(readFileSync(await (await proof).path(), "utf8"), /^c2sp\.org\/tlog-proof@v1/);
+
+  step = "who was there at an instant, and the proof of it, in six clicks";
+  let clicks = 0;
+  const click = async (target) => { clicks += 1; await target.click(); };
+  await open("/");
+  await click(page.getByRole("link", { name: "production" }).first());
+  await click(page.getByRole("link", { name: "Presence" }).first());
+  await page.locator("#at").fill("2026-11-06T14:30");
+  await click(page.getByRole("button", { name: "Show" }));
+  await page.locator("#evidence").waitFor();
+  assert.equal(await total(), "240");
+  await shot("presence");
+  const bundle = page.waitForEvent("download");
+  await click(page.locator("#evidence"));
+  const zip = await (await bundle).path();
+  assert.ok(clicks <= 6, `${clicks} clicks`);
+  assert.equal(readFileSync(zip).subarray(0, 2).toString(), "PK");
+  copyFileSync(zip, join(screenshots, "presence-evidence.zip"));
+
+  step = "the slider by keyboard";
+  await page.locator("#slider").focus();
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await page.locator("#at").inputValue(), "2026-11-06T14:31");
+  await page.waitForURL(/at=2026-11-06T14%3A31/);
+  await page.getByRole("link", { name: "+1 hour" }).click();
+  await page.waitForURL(/at=2026-11-06T15%3A31/);
+  await page.getByRole("link", { name: "+1 day" }).click();
+  await page.waitForURL(/at=2026-11-07T15%3A31/);
+  assert.equal(await total(), "0");
+
+  step = "the overview, and where it leads";
+  await open("/p/contoso/production/monitoring?range=-30d");
+  const signIns = (await page.locator("#sign-ins").innerText()).replaceAll("\u202f", "");
+  await shot("overview");
+  await page.getByRole("link", { name: "Sign-ins over time" }).click();
+  assert.equal(await total(), signIns);
+
+  step = "from a finding to its review";
+  await open("/p/contoso/production/findings");
+  const open1 = Number(await total());
+  assert.ok(open1 > 0);
+  await shot("findings");
+  await page.getByLabel("Note").first().fill("Looked at it.");
+  await page.getByRole("button", { name: "Reviewed" }).first().click();
+  await page.waitForFunction((before) => Number(document.querySelector("#total").textContent) === before - 1, open1);
+  await page.getByRole("cell", { name: "Looked at it." }).waitFor();
+  await page.getByRole("link", { name: "All", exact: true }).click();
+  await page.getByText("Reviewed by administrator").waitFor();
+
   step = "theme";
   await page.getByRole("button", { name: /Theme/ }).click();
   await page.getByRole("button", { name: /Theme/ }).click();
@@ -190,7 +269,7 @@ try {
 
   for (const colorScheme of ["light", "dark"]) {
     for (const path of ["/", "/p/contoso/production", "/p/contoso/production/monitoring", "/p/contoso/production/monitoring/activity",
-      FIXED, `${LOGS}/1`, "/p/contoso/production/users"]) {
+      FIXED, `${LOGS}/1`, "/p/contoso/production/users", ...PEOPLE]) {
       step = `axe-core: ${path} in ${colorScheme}`;
       await audit(path, colorScheme, storageState);
     }

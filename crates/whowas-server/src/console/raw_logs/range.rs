@@ -153,7 +153,7 @@ fn instant(time: Time) -> Timestamp {
 }
 
 /// A time of the zone, written by a pattern of strftime.
-pub(super) fn local(time: Time, zone: &TimeZone, pattern: &str) -> String {
+pub(in crate::console) fn local(time: Time, zone: &TimeZone, pattern: &str) -> String {
     zone.to_datetime(instant(time)).strftime(pattern).to_string()
 }
 

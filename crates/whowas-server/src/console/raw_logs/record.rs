@@ -8,7 +8,7 @@ use axum::{
     response::Html,
 };
 use serde::Deserialize;
-use whowas_event::{EnvironmentName, Record, Time};
+use whowas_event::{EnvironmentName, Kind, Record, Status, Time};
 use whowas_store::Snapshot;
 
 use super::{grid::term, range::local};
@@ -17,7 +17,10 @@ use crate::{
     api::params::{Params, zone},
     app::App,
     auth::Reader,
-    console::{Frame, SIGNED_IN, address, html, stands_under},
+    console::{
+        Frame, SIGNED_IN, address, html, stands_under,
+        user_page::{session, user_href},
+    },
     problem::Problem,
 };
 
@@ -57,6 +60,8 @@ struct RecordPage<'a> {
     raw_note: &'static str,
     newer: Option<String>,
     older: Option<String>,
+    person: Option<String>,
+    session: Option<String>,
 }
 
 stands_under!(RecordPage, tab = "monitoring", sub_tab = "activity");
@@ -98,7 +103,22 @@ pub(crate) async fn page(
         raw_note,
         newer: (position + 1 < snapshot.size).then(|| neighbor(position + 1)),
         older: position.checked_sub(1).map(neighbor),
+        person: person(&record).map(|id| user_href(&permit.name, id)),
+        session: opens_session(&record).then(|| session::href(&permit.name, position)),
     })
+}
+
+/// By which of its names the user's page is found.
+fn person(record: &Record) -> Option<&str> {
+    let user = &record.event.user;
+    let is_meant = matches!(record.event.kind, Kind::Login | Kind::Identity);
+    let names = [&user.uid, &user.name, &user.email_addr].into_iter().flatten();
+    names.map(String::as_str).next().filter(|_| is_meant)
+}
+
+/// Whether it may be part of a session; the session's page knows.
+fn opens_session(record: &Record) -> bool {
+    record.event.kind == Kind::Login && record.event.status != Status::Failure
 }
 
 /// What the record says, in the words of OCSF, without what it leaves out.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{extract::State, response::Html};
+use whowas_collect::coverage;
 use whowas_event::{EnvironmentName, Time};
 use whowas_query::{
     facets::{Facet, FacetValue, Facets},
@@ -22,7 +23,11 @@ use crate::{
     api::params::{Params, named_query},
     app::App,
     auth::Reader,
-    console::{Frame, SIGNED_IN, grouped, html, stands_under},
+    console::{
+        Frame, SIGNED_IN,
+        coverage::{Band, band},
+        grouped, html, stands_under,
+    },
     problem::Problem,
 };
 
@@ -78,6 +83,7 @@ struct SummaryPage<'a> {
     labels: Vec<String>,
     failures: String,
     fields: Vec<Field>,
+    band: Band,
 }
 
 stands_under!(SummaryPage, tab = "monitoring", sub_tab = "activity");
@@ -98,7 +104,11 @@ pub(crate) async fn page(
     let access = Access::of_range("summary", &request, &params.filter, asked);
     access.with("rows", histogram.total).seen(&app, &permit).await?;
     let links = Links { name: &permit.name, params: &params, query, range: &range };
+    let asked = (histogram.from, histogram.to);
+    let streams = coverage::reports(app.control().as_ref(), &permit.name, asked, now).await?;
+    let starts: Vec<Time> = histogram.buckets.iter().map(|bucket| bucket.start).collect();
     html(&SummaryPage {
+        band: band(&permit.name, &streams, (&starts, histogram.to), now),
         frame: SIGNED_IN,
         name: &permit.name,
         width: histogram.buckets.len() * BAR,
@@ -211,7 +221,7 @@ fn title(key: &str) -> &'static str {
 }
 
 /// A browser's name and its system, of what it says of itself; the whole text of other clients.
-fn client(user_agent: &str) -> String {
+pub(in crate::console) fn client(user_agent: &str) -> String {
     // Most say the names of those whom they resemble too: the first of these that is there is meant.
     const BROWSERS: [(&str, &str); 6] = [
         ("Edg/", "Edge"),

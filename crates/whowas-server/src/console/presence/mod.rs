@@ -1,13 +1,22 @@
 //! Presence: who was signed in at an instant, and *Online users*: who is now.
 
+mod day;
+
 use std::sync::Arc;
 
 use askama::Template;
 use axum::{extract::State, response::Html};
+use whowas_collect::coverage;
 use whowas_event::{EnvironmentName, Time};
-use whowas_query::{PresencePage, SessionRow};
+use whowas_query::{PresencePage, QueryError, SessionRow};
 
-use super::{Frame, SIGNED_IN, address, grouped, html, show, stands_under};
+use self::day::Day;
+use super::{
+    Frame, SIGNED_IN, address,
+    coverage::band::statement,
+    grouped, html, show, stands_under,
+    user_page::{session, user_href},
+};
 use crate::{
     api::{
         params::Params,
@@ -23,6 +32,7 @@ pub(super) struct SessionLine {
     pub(super) position: u64,
     pub(super) user: String,
     pub(super) user_href: String,
+    pub(super) session_href: String,
     pub(super) name: String,
     pub(super) host: String,
     pub(super) machine: String,
@@ -41,18 +51,14 @@ impl SessionLine {
     pub(super) fn new(name: &EnvironmentName, row: SessionRow) -> Self {
         let time = |time: Option<Time>| time.map(show).unwrap_or_default();
         let user = row.user.clone().or_else(|| row.user_id.clone()).unwrap_or_default();
-        // A filter's value may hold anything but quotes.
-        let meant = row.user_id.as_ref().or(row.user.as_ref()).filter(|text| !text.contains('"'));
-        let filter = meant.map(|text| format!("user:\"{text}\"")).unwrap_or_default();
-        let href = address(
-            &format!("/p/{name}/monitoring/raw-logs"),
-            &[("query", "events-for-user"), ("filter", &filter)],
-        );
+        let meant = row.user_id.as_ref().or(row.user.as_ref());
+        let href = meant.map(|id| user_href(name, id)).unwrap_or_default();
         let user = row.actor.map_or_else(|| user.clone(), |actor| format!("{user} ({actor})"));
         Self {
             position: row.position,
             user,
-            user_href: if filter.is_empty() { String::new() } else { href },
+            user_href: href,
+            session_href: session::href(name, row.position),
             name: row.user_full_name.unwrap_or_default(),
             host: row.host.unwrap_or_default(),
             machine: row.machine.unwrap_or_default(),
@@ -90,8 +96,19 @@ struct Found {
     total: String,
     without_end: String,
     at: String,
+    instant: Time,
     next: Option<String>,
     api: String,
+    proof: Proof,
+}
+
+/// What an answer follows from, as a bundle.
+struct Proof {
+    href: String,
+    from: String,
+    to: String,
+    /// Whether every session of the answer began within it.
+    is_whole: bool,
 }
 
 #[derive(Template)]
@@ -103,6 +120,8 @@ struct PresenceView<'a> {
     filter: &'a str,
     message: Option<String>,
     found: Option<Found>,
+    day: Option<Day>,
+    covered: String,
 }
 
 stands_under!(PresenceView, tab = "presence", sub_tab = "at");
@@ -130,12 +149,25 @@ pub(crate) async fn page(
         params.at.push_str(":00Z");
     }
     let (message, found) = found(&app, &permit, &params, "presence").await?;
+    let (day, covered) = match &found {
+        Some(found) => around(&app, &permit, &params.filter, found.instant).await?,
+        None => (None, String::new()),
+    };
     let at = match (&found, params.at.as_str()) {
         (Some(found), "") => found.at.clone(),
         (_, text) => text.to_owned(),
     };
     let at = at.chars().take(16).map(|c| if c == ' ' { 'T' } else { c }).collect();
-    html(&PresenceView { frame: SIGNED_IN, name: &permit.name, at, filter: &params.filter, message, found })
+    html(&PresenceView {
+        frame: SIGNED_IN,
+        name: &permit.name,
+        at,
+        filter: &params.filter,
+        message,
+        found,
+        day,
+        covered,
+    })
 }
 
 /// Online users.
@@ -174,7 +206,9 @@ fn shown(name: &EnvironmentName, params: &SessionParams, page: &str, answer: Pre
         let params = [("at", at.as_str()), ("filter", &params.filter), ("page", token)];
         address(&format!("/p/{name}/{page}"), &params)
     };
+    let is_whole = answer.next.is_none() && params.page.is_empty();
     Found {
+        proof: proof(name, &answer, is_whole),
         next: answer.next.as_ref().map(link),
         api: address(
             &format!("/api/v1/environments/{name}/presence"),
@@ -184,6 +218,44 @@ fn shown(name: &EnvironmentName, params: &SessionParams, page: &str, answer: Pre
         total: grouped(answer.total),
         without_end: grouped(answer.without_end),
         at: show(answer.at),
+        instant: answer.at,
+    }
+}
+
+/// The day around an instant, and what is known of it to be there.
+async fn around(
+    app: &App,
+    permit: &Reader,
+    filter: &str,
+    at: Time,
+) -> Result<(Option<Day>, String), Problem> {
+    let now = app.now();
+    let range = day::range(at, now);
+    let found = app.engine.at_once(&permit.trail, range, day::points_of(range), None, now).await;
+    // So many sessions that counting them was refused: the steps are left.
+    let found = match found {
+        Ok(found) => Some(found),
+        Err(QueryError::Invalid(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let until = (range.0, at.max(range.0.saturating_add_ms(1)));
+    let streams = coverage::reports(app.control().as_ref(), &permit.name, until, now).await?;
+    let day = Day::new(&permit.name, filter, at, now, found.as_ref());
+    Ok((Some(day), statement(&streams, until)))
+}
+
+/// The bundle of all sign-ins and sign-outs from the first of these sessions to the instant: who was signed in follows
+/// from it. A filter is left out, because a sign-out may not fit what its sign-in does.
+fn proof(name: &EnvironmentName, answer: &PresencePage, is_whole: bool) -> Proof {
+    let oldest = answer.rows.iter().filter_map(|row| row.start).min();
+    let from = oldest.filter(|_| is_whole).unwrap_or_else(|| day::begin(answer.at)).min(answer.at);
+    let to = answer.at.saturating_add_ms(1);
+    let params = [("query", "all-events"), ("from", &from.to_string()), ("to", &to.to_string())];
+    Proof {
+        href: address(&format!("/api/v1/environments/{name}/evidence"), &params),
+        from: show(from),
+        to: show(answer.at),
+        is_whole,
     }
 }
 
