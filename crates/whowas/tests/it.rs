@@ -36,6 +36,8 @@ mod logs;
 mod offline;
 #[path = "it/power.rs"]
 mod power;
+#[path = "it/provisioners.rs"]
+mod provisioners;
 #[path = "it/report.rs"]
 mod report;
 #[path = "it/script.rs"]
