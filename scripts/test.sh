@@ -64,6 +64,12 @@ install_tools() {
     python3 -m pip install --quiet --target target/python tlog-scales==0.0.3 ||
       echo "tlog-scales could not be installed: one of the foreign verifiers is left out"
   fi
+  # A witness that is not ours. It declares Python 3.12, and works with 3.11, which Debian 12 has.
+  if [ ! -d target/witness/python/aics_witness ]; then
+    python3 -m pip install --quiet --ignore-requires-python --target target/witness/python \
+      aics-witness==0.1.0 aics-tlog==0.2.1 ||
+      echo "aics-witness could not be installed: the test of a foreign witness is left out"
+  fi
   # Real senders. Without them their tests say that they are skipped.
   if [ ! -d target/senders/python/opentelemetry ]; then
     python3 -m pip install --quiet --target target/senders/python opentelemetry-sdk==1.45.2 \

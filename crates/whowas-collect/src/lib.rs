@@ -21,7 +21,7 @@ pub mod syslog;
 
 pub use error::ImportError;
 pub use import::{Delivery, ImportOptions, file_tail, import, import_bytes, import_file};
-pub use note::note;
+pub use note::{note, note_with};
 pub use read::{BATCH_RECORDS, REJECTED_KEPT_MAX};
 pub use retry::{RetrySummary, retry_rejected};
 pub use summary::ImportSummary;

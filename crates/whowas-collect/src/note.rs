@@ -18,8 +18,8 @@ pub async fn note(
     note_with(trail, event, said, received_at, None).await
 }
 
-/// The same, together with how far a source has been read.
-pub(crate) async fn note_with(
+/// The same, together with how far a source has been read, or which window was written.
+pub async fn note_with(
     trail: &Trail,
     mut event: Event,
     (body, unmapped): (Value, Value),

@@ -131,7 +131,7 @@ impl<'a, 's> Reader<'a, 's> {
         let Some(tally) = self.tallies.last_mut() else { return Err(Stop) };
         tally.items += 1;
         match item {
-            Item::Draft(draft) => self.draft(draft),
+            Item::Draft(draft, place) => self.draft(draft, place),
             Item::Problem(problem) => self.problem(problem),
             Item::SetAside { category } => {
                 let is_room =
@@ -143,7 +143,7 @@ impl<'a, 's> Reader<'a, 's> {
         }
     }
 
-    fn draft(&mut self, draft: Draft) -> Result<(), Stop> {
+    fn draft(&mut self, draft: Draft, place: Place) -> Result<(), Stop> {
         let at = draft.event.occurred_at;
         match admit_or_return(draft, self.options.raw) {
             Ok(admitted) => {
@@ -162,10 +162,7 @@ impl<'a, 's> Reader<'a, 's> {
                 }
                 Ok(())
             }
-            Err((rejection, raw)) => {
-                let record = self.tallies.last().map_or(0, |tally| tally.items);
-                self.reject(Place { record, ..Place::default() }, rejection.to_string(), &raw)
-            }
+            Err((rejection, raw)) => self.reject(place, rejection.to_string(), &raw),
         }
     }
 
@@ -237,7 +234,7 @@ pub(crate) fn reread(rejected: &Rejected, options: &ImportOptions) -> Option<Vec
     let mut admitted = Vec::new();
     let mut raw = rejected.raw.as_slice();
     let mut sink = |item: Item| match item {
-        Item::Draft(draft) => admit(draft, options.raw).map(|one| admitted.push(one)).map_err(|_| Stop),
+        Item::Draft(draft, _) => admit(draft, options.raw).map(|one| admitted.push(one)).map_err(|_| Stop),
         Item::Problem(_) | Item::SetAside { .. } => Err(Stop),
     };
     let input = whowas_format::Input::Stream(&mut raw);

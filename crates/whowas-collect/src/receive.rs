@@ -100,13 +100,12 @@ impl Taken {
         match item {
             Item::SetAside { .. } => self.set_aside += 1,
             Item::Problem(problem) => self.reject(problem.place, problem.reason, problem.raw),
-            Item::Draft(draft) => match admit_or_return(draft, self.parcel.raw) {
+            Item::Draft(draft, place) => match admit_or_return(draft, self.parcel.raw) {
                 Ok(admitted) => {
                     self.bytes += admitted.raw.len();
                     self.records.push(admitted);
                 }
                 Err((rejection, raw)) => {
-                    let place = Place { record: self.items, ..Place::default() };
                     self.reject(place, rejection.to_string(), raw);
                 }
             },

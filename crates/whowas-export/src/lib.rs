@@ -6,11 +6,14 @@
 
 mod cells;
 mod csv;
+pub mod delivery;
 mod encoder;
 pub mod evidence;
 mod jsonl;
 mod ocsf;
+pub mod report;
 mod table;
+pub mod windows;
 mod xlsx;
 
 pub use cells::EXPORT_COLUMNS;

@@ -207,7 +207,7 @@ fn item(
     };
     event.user.name = Some(user);
     describe(&envelope, tags, &base, &base_type, &mut event).map_err(|reason| record.problem(reason))?;
-    Ok(Item::Draft(Draft { event, raw: record.raw.to_vec() }))
+    Ok(Item::Draft(Draft { event, raw: record.raw.to_vec() }, record.place))
 }
 
 fn time(

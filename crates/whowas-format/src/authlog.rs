@@ -80,11 +80,12 @@ impl Format for AuthLog {
             }
             log.summary.read += 1;
             let item = if is_whole { log.item(raw) } else { Err("the line is longer than 1 MiB".to_owned()) };
-            sink(item.unwrap_or_else(|reason| {
-                let place = Place { record: log.summary.read, line: Some(lines.line()), column: None };
+            let place = Place { record: log.summary.read, line: Some(lines.line()), column: None };
+            let problem = |reason| {
                 let raw = raw.get(..PROBLEM_RAW_BYTES_MAX).unwrap_or(raw).to_vec();
                 Item::Problem(Problem { place, reason, raw })
-            }))?;
+            };
+            sink(item.map_or_else(problem, |item| item.at(place)))?;
         }
         if log.without_year > 0 {
             log.summary.warnings.push(format!(
@@ -131,7 +132,7 @@ impl Log<'_> {
             Reading::Event(event) => {
                 self.summary.times_without_zone += u64::from(is_without_zone);
                 self.without_year += u64::from(matches!(line.stamp, Stamp::WithoutYear { .. }));
-                Ok(Item::Draft(Draft { event: *event, raw: raw.to_vec() }))
+                Ok(Item::Draft(Draft { event: *event, raw: raw.to_vec() }, Place::default()))
             }
         }
     }

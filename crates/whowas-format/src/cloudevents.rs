@@ -160,8 +160,9 @@ fn inner(
     };
     let is_small = record.raw.len() <= REPEATED_BYTES_MAX;
     let mut own = |item: Item| match item {
-        Item::Draft(Draft { event, raw }) => {
-            sink(Item::Draft(Draft { event, raw: if is_small { record.raw.to_vec() } else { raw } }))
+        Item::Draft(Draft { event, raw }, _) => {
+            let raw = if is_small { record.raw.to_vec() } else { raw };
+            sink(Item::Draft(Draft { event, raw }, record.place))
         }
         Item::Problem(Problem { reason, raw, .. }) => {
             let whole = record.raw.get(..PROBLEM_RAW_BYTES_MAX).unwrap_or(record.raw);

@@ -118,8 +118,9 @@ pub struct Problem {
     reason = "nearly all items are drafts, and they are moved, never stored"
 )]
 pub enum Item {
-    /// A record that was understood. One record of input may give several (start and end).
-    Draft(Draft),
+    /// A record that was understood, and where it stands: admission may still refuse it. One record of
+    /// input may give several (start and end).
+    Draft(Draft, Place),
     /// A record that was not.
     Problem(Problem),
     /// A well-formed record that is no sign-in (another category on the same stream): counted by category.
@@ -127,6 +128,16 @@ pub enum Item {
         /// The category as the source names it, at most 100 bytes.
         category: String,
     },
+}
+
+impl Item {
+    /// The same, standing at `place`; a problem keeps its own, which may be more exact.
+    pub(crate) fn at(self, place: Place) -> Self {
+        match self {
+            Self::Draft(draft, _) => Self::Draft(draft, place),
+            other => other,
+        }
+    }
 }
 
 /// Receives items. An error stops the reading at once.

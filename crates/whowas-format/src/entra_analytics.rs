@@ -96,7 +96,7 @@ impl Tabular for EntraAnalytics {
             sink(match line {
                 Line::Problem(problem) => Item::Problem(problem),
                 Line::Row(row) => match event(cells(&row, &names), row.raw, &mut context) {
-                    Ok(Ok(event)) => Item::Draft(Draft { event, raw: row.raw.to_vec() }),
+                    Ok(Ok(event)) => Item::Draft(Draft { event, raw: row.raw.to_vec() }, row.place),
                     Ok(Err(category)) => Item::SetAside { category },
                     Err(refusal) => Item::Problem(row.problem(time, refusal.told(time_name))),
                 },
@@ -121,7 +121,7 @@ fn read_json(input: &mut dyn Read, options: &Options, sink: &mut Sink<'_>) -> Re
             Err(error) => return sink(Item::Problem(record.parse_problem(&error))),
         };
         sink(match event(in_graph_names(object), record.raw, &mut context) {
-            Ok(Ok(event)) => Item::Draft(Draft { event, raw: record.raw.to_vec() }),
+            Ok(Ok(event)) => Item::Draft(Draft { event, raw: record.raw.to_vec() }, record.place),
             Ok(Err(category)) => Item::SetAside { category },
             Err(refusal) => {
                 let name = if refusal.member == "time" { "TimeGenerated" } else { "CreatedDateTime" };

@@ -66,7 +66,7 @@ impl Format for EntraCsv {
             sink(match line {
                 Line::Problem(problem) => Item::Problem(problem),
                 Line::Row(row) => match reading.event(row) {
-                    Ok(event) => Item::Draft(Draft { event, raw: row.raw.to_vec() }),
+                    Ok(event) => Item::Draft(Draft { event, raw: row.raw.to_vec() }, row.place),
                     Err((column, reason)) => Item::Problem(row.problem(column, reason)),
                 },
             })?;

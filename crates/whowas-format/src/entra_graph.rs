@@ -58,7 +58,7 @@ impl Format for EntraGraph {
                 Err(error) => return sink(Item::Problem(record.parse_problem(&error))),
             };
             sink(match entra::sign_in(&object, Envelope::default(), record.raw, &mut context) {
-                Ok(event) => Item::Draft(Draft { event, raw: record.raw.to_vec() }),
+                Ok(event) => Item::Draft(Draft { event, raw: record.raw.to_vec() }, record.place),
                 Err(refusal) => Item::Problem(refusal.of(&record, refusal.member)),
             })
         })?;

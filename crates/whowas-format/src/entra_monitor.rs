@@ -123,5 +123,5 @@ fn item(record: &JsonRecord<'_>, context: &mut Context<'_>) -> Result<Item, Prob
     let envelope = Envelope { outer: Some(&outer), logon_type: logon_type(&category) };
     let event = entra::sign_in(&properties, envelope, record.raw, context)
         .map_err(|refusal| refusal.of(record, refusal.member))?;
-    Ok(Item::Draft(Draft { event, raw: record.raw.to_vec() }))
+    Ok(Item::Draft(Draft { event, raw: record.raw.to_vec() }, record.place))
 }

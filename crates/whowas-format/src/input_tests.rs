@@ -29,7 +29,7 @@ fn read_input(bytes: &[u8]) -> (Vec<String>, Result<Vec<FileReport>, String>) {
         let mut items = Vec::new();
         let reports = read_all(input, "logs", None, &options(), &mut |item| {
             items.push(match item {
-                Item::Draft(draft) => draft.event.user.name.unwrap_or_default(),
+                Item::Draft(draft, _) => draft.event.user.name.unwrap_or_default(),
                 Item::Problem(problem) => problem.reason,
                 Item::SetAside { category } => category,
             });

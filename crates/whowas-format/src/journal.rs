@@ -76,7 +76,7 @@ impl Format for Journal {
             let read = jsonstream::read_records(&mut input, &mut |found| {
                 let item = found.and_then(|record| {
                     let item = json_fields(&record).and_then(|fields| item(&fields, record.raw, &mut ids));
-                    item.map_err(|reason| record.problem(reason))
+                    item.map(|item| item.at(record.place)).map_err(|reason| record.problem(reason))
                 });
                 sink(item.unwrap_or_else(Item::Problem))
             })?;
@@ -103,12 +103,13 @@ fn read_export(
         } else {
             item(fields, raw, ids)
         };
-        sink(item.unwrap_or_else(|reason| {
-            // Values of any bytes make lines uncountable.
-            let place = Place { record: summary.read, line: None, column: None };
+        // Values of any bytes make lines uncountable.
+        let place = Place { record: summary.read, line: None, column: None };
+        let problem = |reason: String| {
             let raw = raw.get(..PROBLEM_RAW_BYTES_MAX).unwrap_or(raw).to_vec();
             Item::Problem(Problem { place, reason, raw })
-        }))?;
+        };
+        sink(item.map_or_else(problem, |item| item.at(place)))?;
     }
     Ok(summary)
 }
@@ -240,7 +241,7 @@ fn item(fields: &Fields, raw: &[u8], ids: &mut DerivedIds) -> Result<Item, Strin
             {
                 event.native_id = NativeId::Given(cursor.to_owned());
             }
-            Item::Draft(Draft { event: *event, raw: raw.to_vec() })
+            Item::Draft(Draft { event: *event, raw: raw.to_vec() }, Place::default())
         }
     })
 }

@@ -165,7 +165,7 @@ impl Told {
             .chain([("type".to_owned(), kind.as_str().into())])
             .collect();
         event.unmapped = canonical_object(kept)?;
-        Ok(Item::Draft(Draft { event, raw: raw.to_vec() }))
+        Ok(Item::Draft(Draft { event, raw: raw.to_vec() }, Place::default()))
     }
 }
 
@@ -201,7 +201,7 @@ fn json_item(record: &JsonRecord<'_>, ids: &mut DerivedIds) -> Result<Item, Prob
     }
     members.remove("time");
     let told = Told { occurred_at, raw_time: None, members };
-    told.item(record.raw, ids).map_err(|reason| record.problem(reason))
+    told.item(record.raw, ids).map(|item| item.at(record.place)).map_err(|reason| record.problem(reason))
 }
 
 fn read_log(
@@ -222,11 +222,12 @@ fn read_log(
             true => line_item(raw, options, ids, &mut summary.times_without_zone),
             false => Err("the line is longer than 1 MiB".to_owned()),
         };
-        sink(item.unwrap_or_else(|reason| {
-            let place = Place { record: summary.read, line: Some(lines.line()), column: None };
+        let place = Place { record: summary.read, line: Some(lines.line()), column: None };
+        let problem = |reason| {
             let raw = raw.get(..PROBLEM_RAW_BYTES_MAX).unwrap_or(raw).to_vec();
             Item::Problem(Problem { place, reason, raw })
-        }))?;
+        };
+        sink(item.map_or_else(problem, |item| item.at(place)))?;
     }
     Ok(summary)
 }
@@ -249,7 +250,7 @@ fn line_item(
     let members = message.split_once(") ").map_or(message, |(_, members)| members);
     let item = Told { occurred_at: instant.time, raw_time: instant.raw_time, members: pairs(members.trim()) }
         .item(raw, ids)?;
-    *without_zone += u64::from(instant.is_without_zone && matches!(item, Item::Draft(_)));
+    *without_zone += u64::from(instant.is_without_zone && matches!(item, Item::Draft(..)));
     Ok(item)
 }
 

@@ -74,7 +74,7 @@ impl Format for Native {
         summary.read = jsonstream::read_records(input, &mut |found| {
             sink(match found {
                 Ok(record) => match draft(&record, options, &mut summary.times_without_zone, &mut ids) {
-                    Ok(draft) => Item::Draft(draft),
+                    Ok(draft) => Item::Draft(draft, record.place),
                     Err(problem) => Item::Problem(problem),
                 },
                 Err(problem) => Item::Problem(problem),

@@ -118,7 +118,7 @@ impl Log<'_> {
             return Ok(Item::SetAside { category });
         };
         let event = self.event(&object, &kind, activity, record)?;
-        Ok(Item::Draft(Draft { event, raw: record.raw.to_vec() }))
+        Ok(Item::Draft(Draft { event, raw: record.raw.to_vec() }, record.place))
     }
 
     fn event(

@@ -63,13 +63,13 @@ pub(crate) fn read(
             true => line(raw, mark, options, &mut ids),
             false => Err("the line is longer than 1 MiB".to_owned()),
         };
+        let place = Place { record: summary.read, line: Some(lines.line()), column: None };
         let item = match found {
             Ok((item, is_without_zone)) => {
                 summary.times_without_zone += u64::from(is_without_zone);
-                item
+                item.at(place)
             }
             Err(reason) => {
-                let place = Place { record: summary.read, line: Some(lines.line()), column: None };
                 let raw = raw.get(..PROBLEM_RAW_BYTES_MAX).unwrap_or(raw).to_vec();
                 Item::Problem(Problem { place, reason, raw })
             }
@@ -99,7 +99,7 @@ pub(crate) fn line(
         Meaning::Aside(category) => Item::SetAside { category },
         Meaning::Event(mut event) => {
             event.native_id = ids.next([text.as_ref()]);
-            Item::Draft(Draft { event: *event, raw: raw.to_vec() })
+            Item::Draft(Draft { event: *event, raw: raw.to_vec() }, Place::default())
         }
     };
     Ok((item, is_without_zone))

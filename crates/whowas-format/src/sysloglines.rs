@@ -28,11 +28,12 @@ pub fn read(message: &[u8], options: &Options) -> (&'static str, Item) {
     } else {
         ("auth-log", authlog::line(message, options))
     };
+    let place = Place { record: 1, ..Place::default() };
     let problem = |reason| {
         let raw = message.get(..PROBLEM_RAW_BYTES_MAX).unwrap_or(message).to_vec();
-        Item::Problem(Problem { place: Place { record: 1, ..Place::default() }, reason, raw })
+        Item::Problem(Problem { place, reason, raw })
     };
-    (format, item.unwrap_or_else(problem))
+    (format, item.map_or_else(problem, |item| item.at(place)))
 }
 
 #[cfg(test)]
@@ -59,7 +60,7 @@ mod tests {
         ] {
             let (format, item) = read(message.as_bytes(), &options());
             let got = match item {
-                Item::Draft(draft) => draft.event.activity.as_str().to_owned(),
+                Item::Draft(draft, _) => draft.event.activity.as_str().to_owned(),
                 Item::SetAside { .. } => "aside".to_owned(),
                 Item::Problem(problem) => problem.reason,
             };

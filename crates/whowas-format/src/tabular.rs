@@ -260,7 +260,7 @@ pub(crate) fn read_rows(
         match each(&row, &mut events) {
             Ok(()) => {
                 for event in events.drain(..) {
-                    sink(Item::Draft(Draft { event, raw: row.raw.to_vec() }))?;
+                    sink(Item::Draft(Draft { event, raw: row.raw.to_vec() }, row.place))?;
                 }
             }
             Err(problem) => {

@@ -31,7 +31,7 @@ pub(crate) fn read_with(
     let mut reading = Reading::default();
     let summary = format.read(&mut input.as_ref(), options, &mut |item| {
         match item {
-            Item::Draft(draft) => {
+            Item::Draft(draft, _) => {
                 assert!(!draft.raw.is_empty());
                 reading
                     .events
@@ -61,7 +61,9 @@ pub(crate) fn read_any(bytes: &[u8], options: &Options) -> Result<(&'static str,
     let mut input = bytes;
     let mut sink = |item| {
         match item {
-            Item::Draft(draft) => reading.events.push(admit(draft, RawData::Kept).expect("admissible").event),
+            Item::Draft(draft, _) => {
+                reading.events.push(admit(draft, RawData::Kept).expect("admissible").event)
+            }
             Item::Problem(problem) => reading.others.push(format!("{}: {}", problem.place, problem.reason)),
             Item::SetAside { category } => reading.others.push(format!("set aside: {category}")),
         }

@@ -280,7 +280,7 @@ fn read_json(input: &mut dyn Read, options: &Options, sink: &mut Sink<'_>) -> Re
         };
         let event = person_of(object).into_event(options, &mut summary.times_without_zone);
         sink(match event {
-            Ok(event) => Item::Draft(Draft { event, raw: record.raw.to_vec() }),
+            Ok(event) => Item::Draft(Draft { event, raw: record.raw.to_vec() }, record.place),
             Err(reason) => Item::Problem(record.problem(reason)),
         })
     })?;

@@ -136,11 +136,12 @@ fn read_records(
         }
         summary.read += 1;
         let item = layout.record(&bytes).map_err(str::to_owned).and_then(|record| each(&record, &bytes));
-        sink(item.unwrap_or_else(|reason| {
-            let place = Place { record: summary.read, line: None, column: None };
+        let place = Place { record: summary.read, line: None, column: None };
+        let problem = |reason| {
             let raw = bytes.get(..PROBLEM_RAW_BYTES_MAX).unwrap_or(&bytes).to_vec();
             Item::Problem(Problem { place, reason: format!("not a record of utmp: {reason}"), raw })
-        }))?;
+        };
+        sink(item.map_or_else(problem, |item| item.at(place)))?;
     }
 }
 
@@ -270,7 +271,7 @@ impl Log {
         }
         hints.write(&mut unmapped);
         event.unmapped = canonical_object(unmapped)?;
-        Ok(Item::Draft(Draft { event, raw: raw.to_vec() }))
+        Ok(Item::Draft(Draft { event, raw: raw.to_vec() }, Place::default()))
     }
 }
 

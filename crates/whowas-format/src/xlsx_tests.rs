@@ -77,7 +77,7 @@ fn a_format_by_name_reads_a_workbook_too() {
     let format = Some("dynamics-lcs");
     let input = crate::Input::Stream(&mut input);
     crate::read_all(input, "logins.xlsx", format, &options(), &mut sink).unwrap();
-    let crate::Item::Draft(logon) = &events[0] else { panic!("a draft") };
+    let crate::Item::Draft(logon, _) = &events[0] else { panic!("a draft") };
     assert_eq!(logon.event.occurred_at.to_string(), "2025-03-12T07:22:01.000Z");
     assert_eq!(logon.event.raw_time.as_deref(), Some("2025-03-12 07:22:01"));
     assert_eq!(

@@ -138,6 +138,17 @@ impl Engine {
         Ok(index.clone())
     }
 
+    /// Drops whatever was made of a trail's records and is still in memory or on disk: after an erasure nothing
+    /// that was derived from the values may stay. It is made again of what is left.
+    ///
+    /// # Errors
+    /// The kept sessions cannot be deleted.
+    pub fn forget(&self, trail: &Trail) -> Result<(), QueryError> {
+        self.files.clear();
+        self.context.runtime_env().cache_manager.get_file_metadata_cache().clear();
+        Ok(self.index(trail)?.forget()?)
+    }
+
     /// One page of a search.
     pub async fn logins(
         &self,
@@ -211,7 +222,7 @@ impl Engine {
         Ok(None)
     }
 
-    /// Runs a read-only statement of SQL over the tables of one trail: `records`, `logins`, `sessions`, `users`,
+    /// Runs a read-only statement of SQL over the tables of one trail: `records`, `logins`, `sessions`, `users`, `user_history`,
     /// `coverage` and `access`. `now` decides which sessions have timed out.
     pub async fn sql(
         &self,

@@ -112,6 +112,11 @@ impl FileCache {
         Ok(opened)
     }
 
+    /// Forgets every file.
+    pub(crate) fn clear(&self) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).files.clear();
+    }
+
     fn find(&self, path: &Path) -> Option<Arc<OpenFile>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.clock += 1;

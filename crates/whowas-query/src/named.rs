@@ -59,7 +59,7 @@ impl NamedQuery {
     }
 
     /// Whether the filter says what this query is about.
-    pub(crate) fn check(self, filter: &Filter) -> Result<(), QueryError> {
+    pub fn check(self, filter: &Filter) -> Result<(), QueryError> {
         let has =
             |is_it: fn(&Test) -> bool| filter.terms.iter().any(|term| !term.is_excluded && is_it(&term.test));
         let missing = match self {

@@ -6,6 +6,7 @@
 //! | `logins` | a sign-in, sign-out or failure | the same |
 //! | `sessions` | a session: a sign-in and its end, recorded or inferred | `user`, `user_id`, `host`, `line`, `service`, `start`, `end`, `end_reason`, `end_confidence`, `duration_s` … |
 //! | `users` | a person whom the directory knows now | `user_uid`, `user_name`, `user_full_name`, `user_email_addr`, `attributes`, `known_from`, `since`, `position` |
+//! | `user_history` | what a directory said of a person, for a time | `id`, `user_uid` …, `attributes`, `source`, `valid_from`, `valid_to`, `recorded_at`, `position` |
 //! | `coverage` | one pass over a source | `source`, `format`, `file`, `complete`, counts, the times it was from and to |
 //! | `access` | somebody looked or changed something | who, `action`, `interface`, `query`, its range, `rows`, `detail` |
 //!
@@ -21,7 +22,10 @@ use datafusion::{
     common::{Result, exec_err},
     dataframe::DataFrame,
     datasource::MemTable,
-    logical_expr::{ColumnarValue, Expr, ScalarUDF, Volatility, col, create_udf, lit, try_cast},
+    functions_window::expr_fn::lead,
+    logical_expr::{
+        ColumnarValue, Expr, ExprFunctionExt, ScalarUDF, Volatility, col, create_udf, lit, try_cast,
+    },
     prelude::SessionContext,
 };
 use serde_json::Value;
@@ -56,6 +60,7 @@ pub(crate) fn register(
         let sessions = session_table::sessions(context, kept, now, of_kind("login")?, &json)?;
         context.register_table("sessions", sessions.into_view())?;
     }
+    context.register_table("user_history", user_history(of_kind("identity")?)?.into_view())?;
     context.register_table("coverage", coverage(of_kind("coverage")?, &json)?.into_view())?;
     context.register_table("access", access(of_kind("access")?, &json)?.into_view())?;
     Ok(())
@@ -114,6 +119,20 @@ fn access(records: DataFrame, json: &ScalarUDF) -> Result<DataFrame> {
     ));
     columns.extend([col("body"), col("unmapped").alias("detail")]);
     records.select(columns)
+}
+
+/// Each entry of a directory with the time for which it was the last word about its id.
+fn user_history(records: DataFrame) -> Result<DataFrame> {
+    let next = lead(col("occurred_at"), Some(1), None)
+        .partition_by(vec![col("native_id")])
+        .order_by(vec![col("occurred_at").sort(true, false), col("position").sort(true, false)])
+        .build()?;
+    let mut columns: Vec<Expr> = vec![col("native_id").alias("id")];
+    columns.extend(["user_uid", "user_name", "user_full_name", "user_email_addr"].map(col));
+    columns.extend([col("unmapped").alias("attributes"), col("source")]);
+    columns.extend([col("occurred_at").alias("valid_from"), next.alias("valid_to")]);
+    columns.extend([col("recorded_at"), col("position")]);
+    records.filter(col("user_key").not_eq(lit("")))?.select(columns)
 }
 
 /// Everyone, by name.

@@ -66,6 +66,17 @@ impl Access {
     }
 
     async fn append(self, app: &App, trail: &Trail, caller: &Caller) -> Result<Receipt, StoreError> {
+        let ip = caller.peer.map(|ip| ip.to_string());
+        self.append_of(app, trail, caller.name(), ip).await
+    }
+
+    async fn append_of(
+        self,
+        app: &App,
+        trail: &Trail,
+        name: String,
+        ip: Option<String>,
+    ) -> Result<Receipt, StoreError> {
         let now = app.now();
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|e| StoreError::Poisoned(format!("no randomness: {e}")))?;
@@ -74,8 +85,8 @@ impl Access {
             occurred_at: now,
             native_id: NativeId::Derived(hex::encode(id)),
             status: Status::Success,
-            user: User { name: Some(caller.name()), ..User::default() },
-            src_endpoint: SrcEndpoint { ip: caller.peer.map(|ip| ip.to_string()), ..SrcEndpoint::default() },
+            user: User { name: Some(name), ..User::default() },
+            src_endpoint: SrcEndpoint { ip, ..SrcEndpoint::default() },
             ..Event::default()
         };
         whowas_collect::note(trail, event, (json!(self.body), json!(self.unmapped)), now).await
@@ -95,5 +106,10 @@ impl Access {
     /// Writes down a change. When this returns it is durable.
     pub(crate) async fn done(self, app: &App, trail: &Trail, caller: &Caller) -> Result<(), Problem> {
         Ok(self.append(app, trail, caller).await.map(drop)?)
+    }
+
+    /// Writes down what was done in the background for somebody who asked for it before.
+    pub(crate) async fn of_job(self, app: &App, trail: &Trail, asked_by: &str) -> Result<(), StoreError> {
+        self.append_of(app, trail, asked_by.to_owned(), None).await.map(drop)
     }
 }

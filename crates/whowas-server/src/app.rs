@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -18,8 +18,13 @@ use whowas_store::{
     control::{Control, SecretHash, Token},
 };
 
-use crate::api::coverage::SumCache;
-use crate::receive::{inbound::Inbound, track::Known};
+use crate::{
+    api::coverage::SumCache,
+    archive::Scheduled,
+    jobs::Jobs,
+    receive::{inbound::Inbound, track::Known},
+    scim::source::Sources,
+};
 
 /// Imports at once: each has a thread and some 30 MB of batches.
 const IMPORTS_MAX: usize = 4;
@@ -40,13 +45,19 @@ pub(crate) struct App {
     pub(crate) inbound: Inbound,
     pub(crate) intakes: Arc<Intakes>,
     pub(crate) known: Known,
+    /// Of the settings; set before the first request.
+    pub(crate) scheduled: OnceLock<Vec<Scheduled>>,
+    pub(crate) jobs: Jobs,
+    pub(crate) scim: Sources,
+    /// Held from looking at a trail to changing what it keeps: a hold that comes in between would not be seen.
+    pub(crate) keeping: tokio::sync::Mutex<()>,
     /// Valid tokens by the digest of their secret: thousands of small requests a second must not each ask
     /// the control database, whose one connection commits.
     tokens: Mutex<HashMap<SecretHash, (Instant, Arc<Token>)>>,
 }
 
 impl App {
-    pub(crate) fn new(store: Arc<Store>, engine: Engine, is_tls: bool, intakes: Arc<Intakes>) -> Self {
+    pub(crate) fn new(store: Arc<Store>, engine: Engine, is_tls: bool, export_bytes_max: u64) -> Self {
         Self {
             store,
             engine,
@@ -55,14 +66,23 @@ impl App {
             coverage: SumCache::default(),
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
             inbound: Inbound::default(),
-            intakes,
+            intakes: Arc::default(),
             known: Known::default(),
+            scheduled: OnceLock::new(),
+            jobs: Jobs::new(export_bytes_max),
+            scim: Sources::default(),
+            keeping: tokio::sync::Mutex::default(),
             tokens: Mutex::default(),
         }
     }
 
     pub(crate) fn control(&self) -> &Arc<dyn Control> {
         self.store.control()
+    }
+
+    /// The scheduled exports of the settings.
+    pub(crate) fn schedules(&self) -> &[Scheduled] {
+        self.scheduled.get().map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(crate) fn now(&self) -> Time {

@@ -12,9 +12,10 @@ use sha2::{Digest, Sha256};
 
 use crate::problem::Problem;
 
-const FILES: [(&str, &str, &str); 6] = [
+const FILES: [(&str, &str, &str); 7] = [
     ("console.css", "text/css; charset=utf-8", include_str!("../assets/console.css")),
     ("console.js", "text/javascript; charset=utf-8", include_str!("../assets/console.js")),
+    ("exports.js", "text/javascript; charset=utf-8", include_str!("../assets/exports.js")),
     ("people.css", "text/css; charset=utf-8", include_str!("../assets/people.css")),
     ("people.js", "text/javascript; charset=utf-8", include_str!("../assets/people.js")),
     ("theme.js", "text/javascript; charset=utf-8", include_str!("../assets/theme.js")),

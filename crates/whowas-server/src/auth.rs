@@ -63,6 +63,11 @@ impl Caller {
         }
     }
 
+    /// Whether they may do everything in the environments they may see.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.scope == Scope::Admin
+    }
+
     /// Whether they may change environments, as [`Admin`] asks.
     pub(crate) fn is_administrator(&self) -> bool {
         self.scope.allows(Scope::Admin) && self.environment.is_none()
@@ -116,8 +121,18 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 
 /// Permission to add records to the trail that a token names itself: the paths of receivers name none.
 pub(crate) async fn receiver(app: &App, secret: &str, peer: Option<Peer>) -> Result<Permit, Problem> {
+    of_source(app, secret, peer, Scope::Ingest).await
+}
+
+/// Permission for whatever a token names itself: one environment and a source in it.
+pub(crate) async fn of_source(
+    app: &App,
+    secret: &str,
+    peer: Option<Peer>,
+    needed: Scope,
+) -> Result<Permit, Problem> {
     let caller = Caller::of_token(app, secret, peer).await?;
-    caller.require(Scope::Ingest)?;
+    caller.require(needed)?;
     let name = caller.environment.clone().ok_or_else(|| {
         Problem::denied(
             "this needs a token for one environment: create it with --environment PROJECT/ENVIRONMENT",
@@ -144,6 +159,9 @@ impl Permit {
             return Err(Problem::denied("the token is for another environment"));
         }
         let trail = app.store.trail(&name).await?;
+        if trail.is_being_erased() {
+            return Err(Problem::busy("personal fields are being erased; try again in a second"));
+        }
         Ok(Self { caller, name, trail })
     }
 }
@@ -191,6 +209,8 @@ permits! {
     Reader needs Read;
     /// May add records to one trail.
     Ingester needs Ingest;
+    /// May change what one trail keeps: erase, hold, give it a new key.
+    Keeper needs Admin;
 }
 
 /// May see which environments there are, as far as [`Caller::sees`] says.

@@ -75,6 +75,11 @@ impl Problem {
         Self { retry_after_s: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
+    /// Not as things are.
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
     /// More than is taken at once.
     pub(crate) fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
@@ -83,6 +88,11 @@ impl Problem {
     /// Another notation than those that are understood.
     pub(crate) fn unsupported(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+    }
+
+    /// With a status that another protocol asks for.
+    pub(crate) fn with_status(status: u16, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), detail)
     }
 
     /// For senders that drop what they sent at other statuses: whatever is our fault is worth another try.
@@ -196,6 +206,14 @@ impl From<StoreError> for Problem {
                 ..Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the trail has stopped accepting records; reading goes on",
+                )
+            },
+            StoreError::NoSpace(cause) => Self {
+                cause: Some(cause),
+                retry_after_s: Some(FAULT_RETRY_AFTER_S),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the trail has stopped accepting records: there is no space left; it goes on by itself once there is, and reading goes on meanwhile",
                 )
             },
             other => Self::from_kind(other.kind(), &other.to_string()),
@@ -331,7 +349,7 @@ fn standard_detail(status: StatusCode) -> &'static str {
 }
 
 /// What programs ask for; a person looks at the rest.
-const FOR_PROGRAMS: [&str; 11] = [
+const FOR_PROGRAMS: [&str; 12] = [
     "/api/",
     "/trails/",
     "/health",
@@ -342,6 +360,7 @@ const FOR_PROGRAMS: [&str; 11] = [
     "/v2.1/",
     "/appinsights/",
     "/cloudevents",
+    "/scim/",
     "/opentelemetry.",
 ];
 

@@ -6,10 +6,10 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::from_fn_with_state,
-    routing::{delete, get, post},
+    routing::{any, delete, get, post, put},
 };
 
-use crate::{api, app::App, assets, auth, console, headers, problem, receive};
+use crate::{api, app::App, assets, auth, console, headers, problem, receive, scim};
 
 /// Bodies that are read whole: forms and small JSON. Records and files are streamed and have no limit here.
 const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -39,9 +39,11 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/v1/environments/{project}/{environment}/imports", post(api::imports::create))
         .route("/api/v1/environments/{project}/{environment}/logins", get(api::logins::list))
         .route("/api/v1/environments/{project}/{environment}/coverage", get(api::coverage::list))
+        .route("/api/v1/environments/{project}/{environment}/schedules", get(api::schedules::list))
         .route("/api/v1/environments/{project}/{environment}/histogram", get(api::whole_range::histogram))
         .route("/api/v1/environments/{project}/{environment}/facets", get(api::whole_range::facets))
         .route("/api/v1/environments/{project}/{environment}/users", get(api::users::list))
+        .route("/api/v1/environments/{project}/{environment}/users/{user}", get(api::users::show))
         .route("/api/v1/environments/{project}/{environment}/sessions", get(api::sessions::list))
         .route("/api/v1/environments/{project}/{environment}/sessions/{position}", get(api::sessions::one))
         .route("/api/v1/environments/{project}/{environment}/presence", get(api::sessions::presence))
@@ -51,7 +53,36 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/v1/environments/{project}/{environment}/distinct-users", get(api::usage::distinct))
         .route("/api/v1/environments/{project}/{environment}/after-leaving", get(api::usage::after_leaving))
         .route("/api/v1/environments/{project}/{environment}/export", get(api::export::stream))
+        .route(
+            "/api/v1/environments/{project}/{environment}/exports",
+            get(api::exports::list).post(api::exports::create),
+        )
+        .route(
+            "/api/v1/environments/{project}/{environment}/exports/{id}",
+            get(api::exports::show).delete(api::exports::remove),
+        )
+        .route("/api/v1/environments/{project}/{environment}/exports/{id}/file", get(api::exports::file))
+        .route(
+            "/api/v1/environments/{project}/{environment}/queries",
+            get(api::queries::list).post(api::queries::create),
+        )
+        .route(
+            "/api/v1/environments/{project}/{environment}/queries/{id}",
+            put(api::queries::change).delete(api::queries::remove),
+        )
+        .route("/api/v1/environments/{project}/{environment}/report", get(api::report::download))
         .route("/api/v1/environments/{project}/{environment}/evidence", get(api::evidence::bundle))
+        .route(
+            "/api/v1/environments/{project}/{environment}/erasures",
+            get(api::privacy::list).post(api::privacy::erase),
+        )
+        .route("/api/v1/environments/{project}/{environment}/retention", post(api::privacy::retain))
+        .route(
+            "/api/v1/environments/{project}/{environment}/holds",
+            get(api::holds::list).post(api::holds::create),
+        )
+        .route("/api/v1/environments/{project}/{environment}/holds/{id}/release", post(api::holds::release))
+        .route("/api/v1/environments/{project}/{environment}/key/rotate", post(api::keys::rotate))
         .route("/api/v1/tokens", get(api::tokens::list).post(api::tokens::create))
         .route("/api/v1/tokens/{id}", delete(api::tokens::revoke))
         .route("/trails/{project}/{environment}/checkpoint", get(api::log::checkpoint))
@@ -72,6 +103,9 @@ fn receiver_routes() -> Router<Arc<App>> {
         .route("/appinsights/{token}/v2/track", post(receive::track::track_by_path))
         .route("/appinsights/{token}/v2.1/track", post(receive::track::track_by_path))
         .route("/cloudevents", post(receive::cloudevents::receive))
+        // One table of its own: its errors have a form of their own, also for addresses that there are not.
+        .route("/scim/v2", any(scim::handle))
+        .route("/scim/v2/{*resource}", any(scim::handle))
 }
 
 fn console_routes() -> Router<Arc<App>> {
@@ -105,5 +139,16 @@ fn console_routes() -> Router<Arc<App>> {
         .route("/p/{project}/{environment}/aging", get(console::people::aging))
         .route("/p/{project}/{environment}/distinct-users", get(console::people::distinct))
         .route("/p/{project}/{environment}/after-leaving", get(console::people::after_leaving))
+        .route(
+            "/p/{project}/{environment}/monitoring/queries",
+            get(console::queries::page).post(console::queries::create),
+        )
+        .route("/p/{project}/{environment}/monitoring/queries/{id}", post(console::queries::change))
+        .route(
+            "/p/{project}/{environment}/exports",
+            get(console::exports::page).post(console::exports::create),
+        )
+        .route("/p/{project}/{environment}/report", get(console::report::page))
+        .route("/p/{project}/{environment}/exports/{id}/remove", post(console::exports::remove))
         .route("/assets/{fingerprint}/{name}", get(assets::serve))
 }

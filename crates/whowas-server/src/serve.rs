@@ -18,11 +18,15 @@ use whowas_store::{Store, StoreError, control::SessionKind};
 use crate::{
     TlsFiles,
     app::App,
+    archive::{Archiver, Scheduled},
     auth::LINK_MINUTES,
     connection::Connection,
     following::follow,
+    jobs,
+    mending::mend,
     router::router,
     secret,
+    webhook::Webhook,
     witnessing::{WitnessAddress, Witnessing},
 };
 
@@ -58,6 +62,8 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// For requests to end when the server ends.
     pub shutdown_timeout: Duration,
+    /// Bytes of all exports that are kept, of all environments together.
+    pub export_bytes_max: u64,
 }
 
 impl Default for Limits {
@@ -69,6 +75,7 @@ impl Default for Limits {
             tls_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(60),
             shutdown_timeout: Duration::from_secs(10),
+            export_bytes_max: 16 << 30,
         }
     }
 }
@@ -102,6 +109,7 @@ pub struct Server {
     app: Arc<App>,
     router: Router,
     witnessing: Option<Witnessing>,
+    archiver: Option<Archiver>,
 }
 
 impl Server {
@@ -115,10 +123,14 @@ impl Server {
         let door = Door::bind(&options).await?;
         for name in store.environments().await? {
             store.trail(&name).await?;
+            // Of an earlier process that had no time for it. What cannot be told now is told later.
+            if let Err(error) = store.tell_outages(&name).await {
+                tracing::warn!(environment = %name, %error, "an outage is not recorded yet");
+            }
         }
-        let app = Arc::new(App::new(store, engine, door.is_tls(), Arc::default()));
+        let app = Arc::new(App::new(store, engine, door.is_tls(), options.limits.export_bytes_max));
         let router = router(app.clone());
-        Ok(Self { door, app, router, witnessing: None })
+        Ok(Self { door, app, router, witnessing: None, archiver: None })
     }
 
     /// The counters that `/metrics` shows, for receivers beside this server.
@@ -138,6 +150,17 @@ impl Server {
             self.witnessing = Some(witnessing);
         }
         Ok(self)
+    }
+
+    /// Carries out scheduled exports while the server runs, and shows them.
+    pub fn with_schedules(mut self, scheduled: Vec<Scheduled>, webhooks: Vec<Webhook>) -> Self {
+        if !scheduled.is_empty() {
+            let (store, engine) = (self.app.store.clone(), self.app.engine.clone());
+            self.archiver = Some(Archiver::new(store, engine, scheduled.clone()).telling(webhooks));
+            // Set once: the first settings are the settings.
+            let _ = self.app.scheduled.set(scheduled);
+        }
+        self
     }
 
     /// The address that was taken.
@@ -160,11 +183,19 @@ impl Server {
 
     /// Answers until `shutdown`, then lets running requests end. The store stays open.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { door, app, router, witnessing } = self;
+        let Self { door, app, router, witnessing, archiver } = self;
+        let archiving = archiver.map(|archiver| tokio::spawn(archiver.run()));
         let submitting = witnessing.map(|witnessing| tokio::spawn(witnessing.run()));
         let following = tokio::spawn(follow(app.clone()));
+        let exporting = tokio::spawn(jobs::work(app.clone()));
+        let mending = tokio::spawn(mend(app.clone()));
         door.run(router, || app.metrics.connection(), shutdown).await;
         following.abort();
+        mending.abort();
+        if let Some(archiving) = archiving {
+            archiving.abort();
+        }
+        exporting.abort();
         if let Some(submitting) = submitting {
             submitting.abort();
         }

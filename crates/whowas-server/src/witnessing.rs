@@ -53,8 +53,8 @@ struct Witness {
     client: Client,
     address: Url,
     key: VerifyingKey,
-    /// The size it cosigned last of each trail, as far as is known; 0 asks it.
-    sizes: BTreeMap<EnvironmentName, u64>,
+    /// The size it cosigned last of each trail under its key, as far as is known; 0 asks it.
+    sizes: BTreeMap<EnvironmentName, (VerifyingKey, u64)>,
     /// Failures in a row, and the end of the pause that they cost.
     failures: u32,
     pause_until: Option<Instant>,
@@ -153,7 +153,10 @@ impl Witness {
     /// Has the trail's checkpoint cosigned, if it is another than the last one.
     async fn bring_up(&mut self, trail: &Trail) -> Result<(), String> {
         let (note, checkpoint) = trail.signed_checkpoint().map_err(|e| e.to_string())?;
-        let mut old = self.sizes.get(trail.name()).copied().unwrap_or(0);
+        let key = trail.verifying_key();
+        // Under a new key the same tree is cosigned again.
+        let known = self.sizes.get(trail.name()).filter(|(signed_by, _)| *signed_by == key);
+        let mut old = known.map_or(0, |(_, size)| *size);
         if checkpoint.size == 0 || old == checkpoint.size {
             return Ok(());
         }
@@ -161,7 +164,7 @@ impl Witness {
         for _ in 0..2 {
             match self.submit(trail, &note, &checkpoint, old).await? {
                 Answer::Cosigned => {
-                    self.sizes.insert(trail.name().clone(), checkpoint.size);
+                    self.sizes.insert(trail.name().clone(), (key, checkpoint.size));
                     return Ok(());
                 }
                 Answer::Knows(size) if size > checkpoint.size => {

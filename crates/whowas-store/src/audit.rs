@@ -68,6 +68,9 @@ impl Store {
         let open = open.filter_map(|one| Erasure::of_body(one.kind, true, Some(&one.body))?.ok());
         let mut auditor = Auditor::new(objects);
         // A crash may have come between an erasure and its being carried out, which the next opening does.
+        if self.pending_rotation(environment)?.is_some_and(|pending| pending.signs) {
+            auditor.handing_over = Some(self.signer(environment)?.verifying_key().clone());
+        }
         auditor.pending = open.flat_map(|one| one.records).map(|one| one.position).collect();
         auditor.run(environment, key).await;
         Ok(auditor.audit)
@@ -109,12 +112,14 @@ struct Auditor {
     said: Said,
     /// Positions of erasures that are not carried out yet.
     pending: BTreeSet<u64>,
+    /// The key before the one that signs, while what it signed last may still be published.
+    handing_over: Option<VerifyingKey>,
 }
 
 impl Auditor {
     fn new(objects: Objects) -> Self {
         let (audit, frontier, said) = (Audit::default(), Frontier::new(), Said::default());
-        Self { objects, audit, frontier, said, pending: BTreeSet::new() }
+        Self { objects, audit, frontier, said, pending: BTreeSet::new(), handing_over: None }
     }
 
     fn found(&mut self, place: impl Into<String>, reason: impl Into<String>) {
@@ -199,7 +204,17 @@ impl Auditor {
     /// Both checkpoints, the published and the committed one, must verify; they may differ by the one
     /// commit that a crash interrupted.
     async fn checkpoint(&mut self, environment: &Environment, key: &VerifyingKey) -> Option<Checkpoint> {
-        let open = |note: &str| Checkpoint::open(note, &environment.origin, std::slice::from_ref(key));
+        let committed =
+            Checkpoint::open(&environment.checkpoint, &environment.origin, std::slice::from_ref(key));
+        let keys: Vec<VerifyingKey> = self.handing_over.iter().chain([key]).cloned().collect();
+        let open = |note: &str| {
+            // One key is enough: a note with a signature of either is one that this trail published.
+            let tries =
+                keys.iter().map(|key| Checkpoint::open(note, &environment.origin, std::slice::from_ref(key)));
+            tries
+                .reduce(|one, other| one.or(other))
+                .unwrap_or_else(|| Checkpoint::open(note, &environment.origin, &[]))
+        };
         let published = match self.objects.get("checkpoint").await {
             Ok(Some(note)) => open(&String::from_utf8_lossy(&note)).map_err(|e| e.to_string()),
             Ok(None) => Err("it is missing".to_owned()),
@@ -222,7 +237,7 @@ impl Auditor {
             Ok(Some(Err(error))) => self.found("cosigned", error.to_string()),
             Err(error) => self.found("cosigned", error.to_string()),
         }
-        match open(&environment.checkpoint) {
+        match committed {
             Err(error) => self.found("control database", format!("its checkpoint: {error}")),
             Ok(committed) if committed.size == published.size && committed.root != published.root => {
                 self.found("checkpoint", "the control database has another root for the same size");

@@ -62,7 +62,7 @@ impl Newest {
 impl Trail {
     /// The newest checkpoint that witnesses cosigned, if there is one.
     pub fn cosigned(&self) -> Option<Arc<Cosigned>> {
-        self.shared.cosigned.get()
+        self.shared().cosigned.get()
     }
 
     /// The published checkpoint, with the cosignatures that it has.
@@ -91,7 +91,7 @@ impl Trail {
     /// # Errors
     /// The old tree is larger, or the tiles do not lead to the checkpoint's root.
     pub async fn prove_consistency(&self, old_size: u64, new: &Checkpoint) -> Result<Vec<Hash>, StoreError> {
-        let mut tiles = self.shared.objects.tile_reader();
+        let mut tiles = self.shared().objects.tile_reader();
         let (size, root) = (new.size, new.root);
         let proven = move || prove_consistency(old_size, size, &root, &mut tiles);
         let proven =
@@ -108,7 +108,7 @@ impl Trail {
         if past_size > size {
             return Err(StoreError::NotFound(format!("there are {size} records")));
         }
-        let mut tiles = self.shared.objects.tile_reader();
+        let mut tiles = self.shared().objects.tile_reader();
         let peaks = tokio::task::spawn_blocking(move || peaks_at(past_size, size, &mut tiles)).await;
         let peaks = peaks.map_err(|e| StoreError::Poisoned(e.to_string()))?;
         peaks.map_err(|e| StoreError::corrupt(e.to_string()))
@@ -124,10 +124,13 @@ impl Trail {
         note: &Note,
         cosignatures: Vec<NoteSignature>,
     ) -> Result<(), StoreError> {
-        let newest = &self.shared.cosigned;
+        let shared = self.shared();
+        let newest = &shared.cosigned;
         let _writing = newest.writing.lock().await;
         let invalid = |e: String| StoreError::Invalid(e);
-        let checkpoint = Checkpoint::parse_text(note.text()).map_err(|e| invalid(e.to_string()))?;
+        // The key may have changed since the witness was asked.
+        let checkpoint = Checkpoint::open_note(note, self.origin(), &[self.verifying_key()])
+            .map_err(|e| invalid(e.to_string()))?;
         let mut next = match self.cosigned() {
             Some(known) if known.checkpoint.size > checkpoint.size => return Ok(()),
             Some(known) if known.checkpoint == checkpoint => known.note.clone(),
@@ -143,7 +146,7 @@ impl Trail {
             }
             next = without;
         }
-        self.shared.objects.put(OBJECT, next.to_string().into_bytes()).await?;
+        shared.objects.put(OBJECT, next.to_string().into_bytes()).await?;
         newest.set(Cosigned { checkpoint, note: next });
         Ok(())
     }
@@ -151,6 +154,6 @@ impl Trail {
     /// Stops the trail: it accepts no records any more; reads go on. For what is found out from outside,
     /// such as a witness that knows a later state.
     pub fn stop(&self, reason: impl Into<String>) {
-        self.shared.poison(&StoreError::corrupt(reason));
+        self.shared().poison(&StoreError::corrupt(reason));
     }
 }

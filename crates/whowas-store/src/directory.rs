@@ -117,11 +117,19 @@ impl Directory {
             found.is_none_or(|found| found.id == person.id)
         };
         let people = self.layers.iter().flat_map(|layer| &layer.people).map(Arc::as_ref);
-        people.filter(|person| self.is_last_word(person)).filter(is_current)
+        // Groups of SCIM are entries, too, and nobody's names.
+        let is_somebody = |person: &&Person| texts(person).next().is_some();
+        people.filter(is_somebody).filter(|person| self.is_last_word(person)).filter(is_current)
     }
 
-    /// Every entry that is somebody's last word, also those that another one stands for.
-    pub(crate) fn everyone(&self) -> impl Iterator<Item = &Person> {
+    /// The entry with the id that a directory gave.
+    pub fn entry(&self, id: &str) -> Option<&Person> {
+        self.with_digest(digest_of_id(id)).find(|person| person.id == id)
+    }
+
+    /// Every entry that is the last word about its id, also those that another one stands for, and those that name
+    /// nobody.
+    pub fn entries(&self) -> impl Iterator<Item = &Person> {
         let people = self.layers.iter().flat_map(|layer| &layer.people).map(Arc::as_ref);
         people.filter(|person| self.is_last_word(person))
     }

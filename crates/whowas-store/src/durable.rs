@@ -113,7 +113,7 @@ fn write_durably(
         let _ = fs::remove_file(&temporary);
     }
     result?;
-    directory.sync_all()
+    directory.sync_all().map_err(not_synced)
 }
 
 fn write_and_link(
@@ -124,13 +124,20 @@ fn write_and_link(
 ) -> io::Result<()> {
     let mut file = File::create(temporary)?;
     write(&mut file)?;
-    file.sync_all()?;
+    file.sync_all().map_err(not_synced)?;
     if is_create {
         fs::hard_link(temporary, target)?;
         fs::remove_file(temporary)
     } else {
         fs::rename(temporary, target)
     }
+}
+
+/// An fsync that failed, for whatever reason: afterward nobody knows what is on the disk, and a second fsync
+/// that succeeds says nothing about it. The cause is kept as text only, so that nobody takes it for a write
+/// that found no room and may be repeated.
+fn not_synced(error: io::Error) -> io::Error {
+    io::Error::other(format!("fsync: {error}"))
 }
 
 /// Opens a directory, creating it and syncing the parent of every directory that had to be created.
@@ -141,7 +148,7 @@ fn open_directory(path: &FsPath) -> io::Result<File> {
             let parent = open_directory(parent)?;
             match fs::create_dir(path) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => parent.sync_all()?,
+                _ => parent.sync_all().map_err(not_synced)?,
             }
             File::open(path)
         }
@@ -161,6 +168,16 @@ pub(crate) fn replace_file(path: &FsPath, write: impl FnOnce(&mut File) -> io::R
     write_durably(path, serial | 1 << 63, false, write)
 }
 
+/// Copies a file to a place where there is none, whole or not at all and durably; `AlreadyExists` if there is one.
+///
+/// # Errors
+/// The file system.
+pub fn publish_file(path: &FsPath, from: &mut File) -> io::Result<()> {
+    static SERIAL: AtomicU64 = AtomicU64::new(0);
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    write_durably(path, serial | 1 << 62, true, |file| io::copy(from, file).map(drop))
+}
+
 /// Creates a folder and those above it, as far as they are not there. Their entries are durable.
 pub(crate) fn create_folder(path: &FsPath) -> io::Result<()> {
     open_directory(&std::path::absolute(path)?).map(drop)
@@ -168,5 +185,5 @@ pub(crate) fn create_folder(path: &FsPath) -> io::Result<()> {
 
 /// Makes the directory entry of a file durable.
 pub(crate) fn sync_parent(path: &FsPath) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |parent| open_directory(parent)?.sync_all())
+    path.parent().map_or(Ok(()), |parent| open_directory(parent)?.sync_all().map_err(not_synced))
 }

@@ -57,8 +57,8 @@ impl Stripe {
 
 impl Trail {
     /// The key by which its checkpoints are verified.
-    pub fn verifying_key(&self) -> &VerifyingKey {
-        &self.key
+    pub fn verifying_key(&self) -> VerifyingKey {
+        self.open().key.clone()
     }
 
     /// A hash tile of the public log, if the tree has had a checkpoint with it. A partial tile that was
@@ -67,7 +67,7 @@ impl Trail {
     /// # Errors
     /// The store cannot be read, or a full tile is cut short.
     pub async fn tile(&self, id: TileId) -> Result<Option<Bytes>, StoreError> {
-        self.shared.tile(id).await
+        self.shared().tile(id).await
     }
 
     /// The entry bundle under the level-0 tile `id`, if the tree has so many entries: the leaves of its
@@ -85,7 +85,8 @@ impl Trail {
             return Ok(None);
         }
         // Held while leaves are derived: many readers at once must not each decode an archive file.
-        let mut stripe = self.shared.entries.stripe.lock().await;
+        let shared = self.shared();
+        let mut stripe = shared.entries.stripe.lock().await;
         if stripe.get(&positions).is_none() {
             // The old one goes first, so that there is only ever one in memory.
             *stripe = Stripe::default();
@@ -152,8 +153,9 @@ impl Trail {
         let overlaps = |start: u64, end: u64| start < positions.end && end > positions.start;
         let mut selection = Selection::new(positions.clone(), derive)?;
         for file in snapshot.files.iter().filter(|file| overlaps(file.start, file.end)) {
-            let _decoding = self.shared.entries.decoding.lock().await;
-            let body = self.shared.archive_file(file).await?;
+            let shared = self.shared();
+            let _decoding = shared.entries.decoding.lock().await;
+            let body = shared.archive_file(file).await?;
             selection = on_blocking_thread(move || {
                 decode_file(body)?.iter().try_for_each(|batch| selection.take(batch))?;
                 Ok(selection)
@@ -176,7 +178,7 @@ impl Trail {
             let index = position / BUNDLE_RECORDS;
             if tile.as_ref().is_none_or(|(loaded, _)| *loaded != index) {
                 let id = TileId::in_tree(0, index, size).unwrap_or(TileId::full(0, index));
-                let body = self.shared.tile(id).await?;
+                let body = self.shared().tile(id).await?;
                 tile = Some((index, body.ok_or_else(|| StoreError::corrupt(format!("{id} is missing")))?));
             }
             let offset = usize::try_from(position % BUNDLE_RECORDS).unwrap_or(0) * 32;

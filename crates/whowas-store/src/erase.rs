@@ -87,7 +87,7 @@ impl Trail {
         let snapshot = self.snapshot();
         for file in &snapshot.files {
             let path = format!("archive/{}", file.path);
-            let body = self.shared.objects.get(&path).await?;
+            let body = self.shared().objects.get(&path).await?;
             let body = body.ok_or_else(|| StoreError::corrupt(format!("{path} is missing")))?;
             state = on_blocking_thread(move || {
                 for batch in decode_file(body)? {
@@ -127,7 +127,7 @@ pub fn add(erasure: &mut Erasure, position: u64, record: &Record, reach: Reach) 
 
 impl Store {
     /// Erases. When this returns, nothing of the values is left in this data folder, and the trail says
-    /// what was erased. Whoever holds the trail from before must ask for it anew.
+    /// what was erased. Snapshots that somebody holds from before are the exception: let go of them.
     ///
     /// # Errors
     /// Before the commit nothing has happened. After it, opening the trail carries the erasure out.
@@ -138,9 +138,10 @@ impl Store {
         let batch = Batch { source: SELF.to_owned(), format: SELF.to_owned(), received_at: now, records };
         let receipt = trail.append(batch, WhenFull::Wait).await?;
         // Committed. A crash here, or at any later moment, is completed by the next opening.
-        drop(trail);
-        self.reopen(name).await?;
-        Ok(receipt)
+        trail.reopening.erases(true);
+        let reopened = self.reopen(&trail, async { Ok(()) }).await;
+        trail.reopening.erases(false);
+        reopened.map(|()| receipt)
     }
 }
 
@@ -213,7 +214,8 @@ pub(crate) async fn carry_out(
     let (true, Some(last)) = (is_open, entries.last()) else { return Ok(done) };
     tracing::info!(environment = %name, records = open.len(), "personal fields are being erased");
     let open = Arc::new(open);
-    // First: indexes and kept sessions were made of the values. They are made anew of what is left.
+    // First: indexes, kept sessions and exports were made of the values. What is derived is made anew of what is
+    // left; exports are not.
     if let Some(trail) = opening.seen_folder.parent() {
         remove_derived(trail)?;
     }
@@ -301,6 +303,9 @@ fn without(position: u64, record: &Record, reach: Reach) -> Result<Record, Store
     Ok(erased)
 }
 
+/// Each needs another file that comes into being while the folder is being emptied.
+const REMOVE_TRIES: u32 = 8;
+
 /// Folders of a trail that are not derived from its records.
 const TRUE_FOLDERS: [&str; 3] = ["archive", "staging", "tile"];
 
@@ -312,10 +317,23 @@ fn remove_derived(trail: &Path) -> Result<(), StoreError> {
         let path = entry.path();
         let is_true = TRUE_FOLDERS.iter().any(|name| entry.file_name() == *name);
         if path.is_dir() && !is_true {
-            fs::remove_dir_all(&path).map_err(|e| failed(&path, e))?;
+            remove_folder(&path).map_err(|e| failed(&path, e))?;
         }
     }
     crate::durable::sync_parent(&trail.join("seen")).map_err(|e| failed(trail, e))
+}
+
+/// Deletes a folder into which somebody may still be writing: what is derived is derived beside the writer.
+fn remove_folder(path: &Path) -> std::io::Result<()> {
+    let mut tries = 0..REMOVE_TRIES;
+    loop {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty && tries.next().is_some() => {
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            done => return done,
+        }
+    }
 }
 
 /// Temporary files that a crash left may hold records.

@@ -1,5 +1,8 @@
 //! What can go wrong in a store, and what the caller should do about it.
 
+/// SQLite's code for a write that found no room.
+const SQLITE_FULL: &str = "13";
+
 /// What the caller should do: the one classification that HTTP statuses and exit codes follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -40,6 +43,9 @@ pub enum StoreError {
     /// The trail stopped itself after a failed write or a failed check. Reads go on.
     #[error("the trail has stopped accepting records: {0}")]
     Poisoned(String),
+    /// There is no room for what the trail must write. Reads go on, and so do writes once there is room again.
+    #[error("the trail has stopped accepting records: there is no space left ({0})")]
+    NoSpace(String),
     /// What is stored contradicts itself.
     #[error("evidence is broken: {0}")]
     Corrupt(String),
@@ -77,6 +83,29 @@ impl StoreError {
         Self::File { path: path.display().to_string(), source }
     }
 
+    /// Whether a write found no room, and nothing else went wrong. A failed fsync is never that (see
+    /// `durable.rs`; SQLite has another code for it).
+    pub(crate) fn is_no_space(&self) -> bool {
+        use std::error::Error;
+        if let Self::Control(sqlx::Error::Database(error)) = self {
+            return error.code().as_deref() == Some(SQLITE_FULL);
+        }
+        let mut cause: Option<&(dyn Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<std::io::Error>()
+                && matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+            {
+                return true;
+            }
+            // What an `io::Error` wraps is its own; its source is one further.
+            cause = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+                Some(inner) => Some(inner),
+                None => error.source(),
+            };
+        }
+        matches!(self, Self::NoSpace(_))
+    }
+
     /// What the caller should do.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -86,6 +115,7 @@ impl StoreError {
             Self::Corrupt(_) | Self::Parquet(_) | Self::Arrow(_) => ErrorKind::Corrupt,
             Self::Locked { .. }
             | Self::Poisoned(_)
+            | Self::NoSpace(_)
             | Self::Storage(_)
             | Self::File { .. }
             | Self::Control(_)

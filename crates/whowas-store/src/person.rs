@@ -12,7 +12,7 @@ impl Directory {
     /// because namesakes are not the same.
     pub fn person(&self, id: &str) -> whose::Person {
         let id = id.to_lowercase();
-        let people: Vec<&Person> = self.everyone().collect();
+        let people: Vec<&Person> = self.entries().collect();
         let is_full_name = |person: &&&Person| is_name(&person.full_name, &id);
         let mut names = BTreeSet::from([id.clone()]);
         let has_id = people.iter().any(|person| ids(person).any(|known| known == id));

@@ -42,10 +42,10 @@ impl Trail {
             Some(cosigned) => cosigned.note.clone(),
             None => Note::parse(&snapshot.checkpoint).map_err(|e| StoreError::corrupt(e.to_string()))?,
         };
-        let keys = [self.verifying_key().clone()];
+        let keys = [self.verifying_key()];
         let checkpoint = Checkpoint::open_note(&note, self.origin(), &keys)
             .map_err(|e| StoreError::corrupt(format!("the published checkpoint: {e}")))?;
-        let mut tiles = self.shared.objects.tile_reader();
+        let mut tiles = self.shared().objects.tile_reader();
         let proven = move || prove_inclusion(position, &hash, checkpoint.size, &checkpoint.root, &mut tiles);
         let hashes =
             tokio::task::spawn_blocking(proven).await.map_err(|e| StoreError::Poisoned(e.to_string()))?;

@@ -29,7 +29,7 @@ use crate::{
     seen::SeenIndex,
     sequence::Sequencer,
     staging::{self, Span},
-    trail::{Shared, Snapshot, TailBatch, Trail},
+    trail::{Open, Shared, Snapshot, TailBatch},
     writer::apply,
 };
 
@@ -43,10 +43,12 @@ pub(crate) struct Opening {
     pub(crate) signer: SigningKey,
     pub(crate) control: Arc<dyn Control>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Whether files that no log names are deleted: only while nobody reads.
+    pub(crate) sweeps: bool,
 }
 
 impl Opening {
-    pub(crate) async fn open(self) -> Result<Trail, StoreError> {
+    pub(crate) async fn open(self) -> Result<Open, StoreError> {
         let committed = self.checkpoint(&self.environment.checkpoint, "the control database's checkpoint")?;
         if committed.size != self.environment.size {
             return Err(StoreError::corrupt("the control database's checkpoint and size disagree"));
@@ -64,7 +66,9 @@ impl Opening {
             )));
         }
         let mut tail = self.tail(archive.archived_to(), committed.size).await?;
-        archive.sweep().await?;
+        if self.sweeps {
+            archive.sweep().await?;
+        }
         let erased = erase::carry_out(&self, &mut archive, &mut tail).await?;
         let people = self.control.people(&self.environment.name).await?;
         let observed = Observed::new(people.iter());
@@ -78,8 +82,8 @@ impl Opening {
             erased: Arc::new(erased),
         };
         let Environment { name, origin, .. } = self.environment;
-        let shared = Arc::new(Shared::new(name, origin, self.objects, snapshot, cosigned));
-        Ok(Trail::start(shared, sequencer, archive, self.signer, self.control, self.clock))
+        let shared = Shared::new((name, origin), self.objects, snapshot, cosigned, self.clock);
+        Ok(Open::start(Arc::new(shared), sequencer, archive, self.signer, self.control))
     }
 
     fn checkpoint(&self, note: &str, what: &str) -> Result<Checkpoint, StoreError> {

@@ -39,7 +39,35 @@ pub struct Rotated {
     pub proof: RecordProof,
 }
 
+/// A rotation that a crash interrupted. The next opening of the trail ends it, one way or the other.
+#[derive(Clone, Debug)]
+pub struct PendingRotation {
+    /// The key that was to come.
+    pub next: VerifyingKey,
+    /// Whether it signs already: then opening puts it in the old one's place, else it goes.
+    pub signs: bool,
+}
+
 impl Store {
+    /// The rotation of a trail's key that is neither done nor undone, if there is one. Changes nothing.
+    ///
+    /// # Errors
+    /// There is a next key and it cannot be read.
+    pub fn pending_rotation(&self, environment: &Environment) -> Result<Option<PendingRotation>, StoreError> {
+        let path = self.next_key_path(&environment.name);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::file(&path, error)),
+        };
+        // A crash while it was written leaves a part of it, which never signed.
+        let Ok(signer) = SigningKey::parse(text.trim()) else { return Ok(None) };
+        let next = signer.verifying_key().clone();
+        let keys = std::slice::from_ref(&next);
+        let signs = Checkpoint::open(&environment.checkpoint, &environment.origin, keys).is_ok();
+        Ok(Some(PendingRotation { next, signs }))
+    }
+
     /// Gives a trail a new key. `personal` goes into the record, only committed to.
     ///
     /// # Errors
@@ -51,7 +79,7 @@ impl Store {
         personal: Map<String, Value>,
     ) -> Result<Rotated, StoreError> {
         let trail = self.trail(name).await?;
-        let (old, origin) = (trail.verifying_key().clone(), trail.origin().to_owned());
+        let (old, origin) = (trail.verifying_key(), trail.origin().to_owned());
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|e| StoreError::Poisoned(format!("no randomness: {e}")))?;
         let signer = SigningKey::from_seed(&origin, seed).map_err(|e| StoreError::Invalid(e.to_string()))?;
@@ -70,14 +98,7 @@ impl Store {
             receipt.first_position.ok_or_else(|| StoreError::corrupt("the key record is not new"))?;
         // The trail names its next key, under the old one's signature. Cosignatures may come later than that.
         let proof = trail.prove(position).await?;
-        drop(trail);
-        let mut trails = self.trails.lock().await;
-        if let Some(trail) = trails.remove(name) {
-            trail.close().await?;
-        }
-        self.sign_again(name, &signer, &old).await?;
-        drop(trails);
-        self.trail(name).await?;
+        self.reopen(&trail, self.sign_again(name, &signer, &old)).await?;
         Ok(Rotated { old, new, proof })
     }
 

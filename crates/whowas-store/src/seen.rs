@@ -22,6 +22,9 @@ use crate::{StoreError, bloom::Bloom, durable};
 
 /// Entries kept in memory before they become a run: about 8 MiB.
 const MEMORY_ENTRIES_MAX: usize = 256 * 1024;
+/// Fewer entries than these are not made a run when the trail closes: opening reads their records again sooner
+/// than a run is worth two fsyncs.
+const CLOSE_ENTRIES_MIN: u64 = 8 * 1024;
 /// Neighbouring runs of like size that are merged into one: the number of runs grows with the logarithm of
 /// the trail's size, four for every factor of four.
 const RUNS_PER_TIER: usize = 4;
@@ -191,9 +194,16 @@ impl SeenIndex {
 
     /// Moves memory to a run when there is much of it, and merges runs when there are many.
     pub(crate) fn maintain(&mut self) -> Result<(), StoreError> {
-        if !self.is_full() {
-            return Ok(());
-        }
+        if self.is_full() { self.flush() } else { Ok(()) }
+    }
+
+    /// The same when the trail closes, so that opening does not have to read the newest records again. All
+    /// that was inserted must be committed.
+    pub(crate) fn close(&mut self) -> Result<(), StoreError> {
+        if self.size - self.flushed_to >= CLOSE_ENTRIES_MIN { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
         let mut entries: Vec<Seen> = self.memory.drain().map(|(_, seen)| seen).collect();
         entries.extend(self.memory_more.drain().flat_map(|(_, more)| more));
         entries.sort_unstable();
@@ -205,8 +215,8 @@ impl SeenIndex {
     }
 
     fn merge(&mut self) -> Result<(), StoreError> {
-        while let Some(first) = self.runs.len().checked_sub(RUNS_PER_TIER) {
-            let Some(last) = self.runs.get(first..).filter(|last| is_one_tier(last)) else { break };
+        while let Some(first) = self.runs_to_merge() {
+            let Some(last) = self.runs.get(first..) else { break };
             let (Some(oldest), Some(newest)) = (last.first(), last.last()) else { break };
             let merged = Run::write(&self.folder, oldest.from, newest.to, Merge::new(last))?;
             for old in self.runs.drain(first..) {
@@ -215,6 +225,15 @@ impl SeenIndex {
             self.runs.push(merged);
         }
         Ok(())
+    }
+
+    /// From which run on the last ones are merged: a tier that is full, or one run before a far longer one, as
+    /// closing leaves them. So runs get shorter towards the end, and a tier is never broken for good.
+    fn runs_to_merge(&self) -> Option<usize> {
+        let last = |count: usize| self.runs.get(self.runs.len().checked_sub(count)?..);
+        let is_out_of_order = last(2).is_some_and(|two| matches!(two, [a, b] if a.entries * 2 < b.entries));
+        let count = if is_out_of_order { 2 } else { RUNS_PER_TIER };
+        (is_out_of_order || last(count).is_some_and(is_one_tier)).then(|| self.runs.len() - count)
     }
 }
 
@@ -452,6 +471,32 @@ mod tests {
         }
         let absent = (n..n + 10_000).filter(|&at| index.runs[0].bloom.may_contain(key(at))).count();
         assert!(absent < 300, "{absent} of 10,000 absent keys passed the filter");
+    }
+
+    #[test]
+    fn closing_keeps_runs_few_however_unevenly_they_come() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut from = 0;
+        for visit in 0..24 {
+            let mut index = SeenIndex::open(folder.path().to_owned()).unwrap();
+            assert_eq!(index.size(), from, "what was closed is there without being read again");
+            // Long and short visits.
+            let to = from + CLOSE_ENTRIES_MIN * [1, 4, 2, 9][visit % 4];
+            fill(&mut index, from, to);
+            index.close().unwrap();
+            from = to;
+            assert!(
+                index.runs.len() <= 9,
+                "{:?}",
+                index.runs.iter().map(|run| run.entries).collect::<Vec<_>>()
+            );
+        }
+        let mut index = SeenIndex::open(folder.path().to_owned()).unwrap();
+        let earlier = index.find(Seen::new(key(0), content(0))).unwrap();
+        assert_eq!(earlier, Earlier { deliveries: 2, is_known: true });
+        fill(&mut index, from, from + CLOSE_ENTRIES_MIN - 1);
+        index.close().unwrap();
+        assert_eq!(SeenIndex::open(folder.path().to_owned()).unwrap().size(), from);
     }
 
     #[test]

@@ -10,13 +10,14 @@ const SETTLE_POLL: Duration = Duration::from_millis(100);
 impl Trail {
     /// Moves the whole tail to the archive now. For tests and benchmarks that want a settled trail.
     pub async fn settle(&self) {
-        self.shared.is_settling.store(true, Ordering::Relaxed);
-        while !self.shared.snapshot().tail.is_empty() && self.poisoned().is_none() {
-            let archived = self.shared.archived.notified();
-            self.shared.committed.notify_one();
+        let shared = self.shared();
+        shared.is_settling.store(true, Ordering::Relaxed);
+        while !shared.snapshot().tail.is_empty() && shared.poisoned().is_none() {
+            let archived = shared.archived.notified();
+            shared.committed.notify_one();
             // A notification between the look and the wait is caught by the time-out.
             let _ = tokio::time::timeout(SETTLE_POLL, archived).await;
         }
-        self.shared.is_settling.store(false, Ordering::Relaxed);
+        shared.is_settling.store(false, Ordering::Relaxed);
     }
 }

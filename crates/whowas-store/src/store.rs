@@ -130,7 +130,7 @@ impl Store {
             return Err(StoreError::NotFound(format!("there is no environment {name}")));
         };
         self.finish_rotation(&environment).await?;
-        let trail = Arc::new(self.opening(environment)?.open().await?);
+        let trail = Arc::new(Trail::new(self.opening(environment)?.open().await?));
         trails.insert(name.clone(), trail.clone());
         Ok(trail)
     }
@@ -141,45 +141,45 @@ impl Store {
         if self.control.environment(name).await?.is_none() {
             let origin = format!("{}/{name}", self.origin_base);
             let mut seed = [0; 32];
-            let mut secret = [0; 32];
-            for bytes in [&mut seed, &mut secret] {
-                getrandom::fill(bytes).map_err(|e| StoreError::Poisoned(format!("no randomness: {e}")))?;
-            }
+            getrandom::fill(&mut seed).map_err(|e| StoreError::Poisoned(format!("no randomness: {e}")))?;
             let signer =
                 SigningKey::from_seed(&origin, seed).map_err(|e| StoreError::Invalid(e.to_string()))?;
-            let path = self.key_path(name);
-            if let Some(folder) = path.parent() {
-                durable::create_folder(folder).map_err(|e| StoreError::file(folder, e))?;
-            }
-            write_secret(&path, &signer.to_secret_text())?;
-            let empty =
-                Checkpoint { origin: origin.clone(), size: 0, root: empty_root(), extensions: Vec::new() };
-            let checkpoint = empty.sign(&signer);
-            let objects = self.trail_objects(name);
-            objects.put("checkpoint", checkpoint.clone().into_bytes()).await?;
-            objects.put("vkey", format!("{}\n", signer.verifying_key()).into_bytes()).await?;
-            let created_at = self.clock.now();
-            let (name, last_recorded_at) = (name.clone(), Time::default());
-            let environment =
-                Environment { name, origin, secret, created_at, size: 0, checkpoint, last_recorded_at };
-            // The environment exists from here on; a crash before leaves files that the next try replaces.
-            self.control.create_environment(&environment).await?;
+            self.create(name, &signer).await?;
         }
         self.trail(name).await
     }
 
-    /// Closes a trail and opens it again. Who holds it from before can read from it and not append.
-    pub(crate) async fn reopen(&self, name: &EnvironmentName) -> Result<Arc<Trail>, StoreError> {
-        let mut trails = self.trails.lock().await;
-        if let Some(trail) = trails.remove(name) {
-            trail.close().await?;
+    /// Creates an environment that there is not: its key's file, an empty signed tree.
+    pub(crate) async fn create(&self, name: &EnvironmentName, signer: &SigningKey) -> Result<(), StoreError> {
+        let origin = signer.verifying_key().name().to_owned();
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(|e| StoreError::Poisoned(format!("no randomness: {e}")))?;
+        let path = self.key_path(name);
+        if let Some(folder) = path.parent() {
+            durable::create_folder(folder).map_err(|e| StoreError::file(folder, e))?;
         }
-        let Some(environment) = self.control.environment(name).await? else {
-            return Err(StoreError::NotFound(format!("there is no environment {name}")));
-        };
-        let trail = Arc::new(self.opening(environment)?.open().await?);
-        trails.insert(name.clone(), trail.clone());
-        Ok(trail)
+        write_secret(&path, &signer.to_secret_text())?;
+        let empty =
+            Checkpoint { origin: origin.clone(), size: 0, root: empty_root(), extensions: Vec::new() };
+        let checkpoint = empty.sign(signer);
+        let objects = self.trail_objects(name);
+        objects.put("checkpoint", checkpoint.clone().into_bytes()).await?;
+        objects.put("vkey", format!("{}\n", signer.verifying_key()).into_bytes()).await?;
+        let created_at = self.clock.now();
+        let (name, last_recorded_at) = (name.clone(), Time::default());
+        let environment =
+            Environment { name, origin, secret, created_at, size: 0, checkpoint, last_recorded_at };
+        // The environment exists from here on; a crash before leaves files that the next try replaces.
+        self.control.create_environment(&environment).await
+    }
+
+    /// Closes a trail and holds it no longer; the next who asks opens it.
+    pub(crate) async fn forget(&self, name: &EnvironmentName) -> Result<(), StoreError> {
+        let trail = self.trails.lock().await.remove(name);
+        match trail {
+            Some(trail) => trail.close().await,
+            None => Ok(()),
+        }
     }
 
     /// Ends every open trail in good order.
@@ -191,12 +191,16 @@ impl Store {
         Ok(())
     }
 
-    /// The public key by which an environment's checkpoints are verified.
+    /// The public key by which an environment's checkpoints are verified: also if a crash came between its
+    /// first signature and its taking the old one's place.
     pub fn verifying_key(&self, environment: &Environment) -> Result<VerifyingKey, StoreError> {
-        Ok(self.signer(environment)?.verifying_key().clone())
+        match self.pending_rotation(environment)? {
+            Some(pending) if pending.signs => Ok(pending.next),
+            _ => Ok(self.signer(environment)?.verifying_key().clone()),
+        }
     }
 
-    fn opening(&self, environment: Environment) -> Result<Opening, StoreError> {
+    pub(crate) fn opening(&self, environment: Environment) -> Result<Opening, StoreError> {
         let folder = self.trail_folder(&environment.name);
         let archive = folder.join("archive");
         durable::create_folder(&archive).map_err(|e| StoreError::file(&archive, e))?;
@@ -210,6 +214,7 @@ impl Store {
             control: self.control.clone(),
             clock: self.clock.clone(),
             environment,
+            sweeps: true,
         })
     }
 
@@ -219,7 +224,7 @@ impl Store {
         Objects { store: self.objects.clone(), prefix }
     }
 
-    fn trail_folder(&self, name: &EnvironmentName) -> PathBuf {
+    pub(crate) fn trail_folder(&self, name: &EnvironmentName) -> PathBuf {
         self.root.join("trails").join(name.project()).join(name.environment())
     }
 
@@ -232,7 +237,7 @@ impl Store {
         self.root.join("keys").join(name.project()).join(format!("{}.key", name.environment()))
     }
 
-    fn signer(&self, environment: &Environment) -> Result<SigningKey, StoreError> {
+    pub(crate) fn signer(&self, environment: &Environment) -> Result<SigningKey, StoreError> {
         let path = self.key_path(&environment.name);
         let text = fs::read_to_string(&path).map_err(|e| StoreError::file(&path, e))?;
         let wrong = |e: String| StoreError::corrupt(format!("{}: {e}", path.display()));

@@ -1,6 +1,7 @@
 //! The life of one trail: its writer, its background work, and what readers see.
 //!
-//! `writer.rs` sequences and commits; everybody else holds a [`Trail`] and reads [`Snapshot`]s.
+//! `writer.rs` sequences and commits; everybody else holds a [`Trail`] and reads [`Snapshot`]s. A trail may be
+//! opened anew while it is held: [`Open`] is what an opening makes.
 
 use std::{
     sync::{
@@ -25,6 +26,8 @@ use crate::{
     entries::EntryCache,
     erase::ErasedPositions,
     objects::Objects,
+    outage::Stop,
+    reopen::Reopening,
     sequence::{Batch, Receipt, Sequencer},
     staging::Span,
     writer::{self, Publisher, Submission},
@@ -74,7 +77,7 @@ impl Snapshot {
     }
 }
 
-/// State shared by writer, archiver and readers.
+/// State shared by writer, archiver and readers, from one opening of the trail to the next.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) name: EnvironmentName,
@@ -82,10 +85,9 @@ pub(crate) struct Shared {
     pub(crate) objects: Objects,
     pub(crate) entries: EntryCache,
     pub(crate) cosigned: Newest,
+    pub(crate) stop: Stop,
     /// Replaced as a whole; the lock is held for the time of a pointer copy.
     snapshot: RwLock<Arc<Snapshot>>,
-    /// Why the trail stopped, if it did.
-    poison: Mutex<Option<String>>,
     /// Wakes the archiver after a commit, and the writer after an archive step.
     pub(crate) committed: Notify,
     pub(crate) archived: Notify,
@@ -94,15 +96,16 @@ pub(crate) struct Shared {
     pub(crate) is_settling: AtomicBool,
     /// The writer has ended, and the archiver shall.
     is_closing: AtomicBool,
+    clock: Arc<dyn Clock>,
 }
 
 impl Shared {
     pub(crate) fn new(
-        name: EnvironmentName,
-        origin: String,
+        (name, origin): (EnvironmentName, String),
         objects: Objects,
         snapshot: Snapshot,
         cosigned: Newest,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             name,
@@ -110,13 +113,14 @@ impl Shared {
             objects,
             entries: EntryCache::default(),
             cosigned,
+            stop: Stop::default(),
             snapshot: RwLock::new(Arc::new(snapshot)),
-            poison: Mutex::new(None),
             committed: Notify::new(),
             archived: Notify::new(),
             commits: AtomicU64::new(0),
             is_settling: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
+            clock,
         }
     }
 
@@ -134,28 +138,104 @@ impl Shared {
     }
 
     pub(crate) fn poison(&self, error: &StoreError) {
-        let mut reason = self.poison.lock().unwrap_or_else(PoisonError::into_inner);
-        if reason.is_none() {
+        if self.stop.because(error, self.clock.now()) {
             tracing::error!(environment = %self.name, %error, "the trail has stopped accepting records");
-            *reason = Some(error.to_string());
         }
         self.archived.notify_waiters();
     }
 
     pub(crate) fn poisoned(&self) -> Option<String> {
-        self.poison.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.stop.reason()
     }
 }
 
-/// One open trail.
+/// What is open between two openings of a trail: what a crash would end, and opening makes anew.
 #[derive(Debug)]
-pub struct Trail {
+pub(crate) struct Open {
     pub(crate) shared: Arc<Shared>,
     pub(crate) key: VerifyingKey,
     pool: Arc<Semaphore>,
     submissions: Mutex<Option<mpsc::UnboundedSender<Submission>>>,
     tasks: tokio::sync::Mutex<Option<(tokio::task::JoinHandle<()>, tokio::task::JoinHandle<Archive>)>>,
-    clock: Arc<dyn Clock>,
+}
+
+impl Open {
+    pub(crate) fn start(
+        shared: Arc<Shared>,
+        sequencer: Sequencer,
+        archive: Archive,
+        signer: SigningKey,
+        control: Arc<dyn Control>,
+    ) -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let (key, clock) = (signer.verifying_key().clone(), shared.clock.clone());
+        let publisher = Publisher { shared: shared.clone(), signer, control };
+        let writing = writer::start(publisher, sequencer, clock, receiver);
+        let archiving = tokio::spawn(archive_in_background(shared.clone(), archive));
+        Self {
+            shared,
+            key,
+            pool: Arc::new(Semaphore::new(POOL_RECORDS_MAX as usize)),
+            submissions: Mutex::new(Some(sender)),
+            tasks: tokio::sync::Mutex::new(Some((writing, archiving))),
+        }
+    }
+
+    /// Hands records to the writer. Gives them back if it has ended.
+    async fn submit(
+        &self,
+        (batch, progress): (Batch, Option<Progress>),
+        when_full: WhenFull,
+    ) -> Result<Result<Receipt, StoreError>, (Batch, Option<Progress>)> {
+        let count = u32::try_from(batch.records.len()).unwrap_or(u32::MAX);
+        if let Some(stopped) = self.shared.stop.error() {
+            self.shared.stop.refused(1, u64::from(count));
+            return Ok(Err(stopped));
+        }
+        let room = match when_full {
+            WhenFull::Wait => self.pool.clone().acquire_many_owned(count).await.ok(),
+            WhenFull::Fail => self.pool.clone().try_acquire_many_owned(count).ok(),
+        };
+        let Some(room) = room else { return Ok(Err(StoreError::Busy)) };
+        let (reply, answer) = oneshot::channel();
+        let sender = self.submissions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(sender) = sender else { return Err((batch, progress)) };
+        let submission = Submission { batch, progress, reply, room };
+        if let Err(mpsc::error::SendError(back)) = sender.send(submission) {
+            return Err((back.batch, back.progress));
+        }
+        // Or else the writer would not end while this waits.
+        drop(sender);
+        let closed = |_| self.shared.stop.error().unwrap_or_else(is_closed);
+        Ok(answer.await.map_err(closed).and_then(|receipt| receipt))
+    }
+
+    /// Ends the writer after what it has, and moves a long tail to the archive.
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        self.submissions.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((writing, archiving)) = self.tasks.lock().await.take() else { return Ok(()) };
+        let _ = writing.await;
+        self.shared.is_closing.store(true, Ordering::Relaxed);
+        self.shared.committed.notify_one();
+        let mut archive = archiving.await.map_err(|e| StoreError::Poisoned(e.to_string()))?;
+        let snapshot = self.shared.snapshot();
+        if self.shared.poisoned().is_none()
+            && (snapshot.tail.len() >= CLOSE_SPANS_MIN || snapshot.tail_rows() >= ARCHIVE_ROWS / 4)
+        {
+            archive_step(&self.shared, &mut archive, &mut Vec::new(), 1).await?;
+        }
+        Ok(())
+    }
+}
+
+/// One trail of an open store. Whoever holds it goes on with it when it is opened anew (`reopen.rs`).
+#[derive(Debug)]
+pub struct Trail {
+    name: EnvironmentName,
+    origin: String,
+    /// Replaced as a whole, by `reopen.rs` alone.
+    pub(crate) open: RwLock<Arc<Open>>,
+    pub(crate) reopening: Reopening,
     ledger: tokio::sync::Mutex<()>,
 }
 
@@ -169,58 +249,49 @@ pub enum WhenFull {
 }
 
 impl Trail {
-    pub(crate) fn start(
-        shared: Arc<Shared>,
-        sequencer: Sequencer,
-        archive: Archive,
-        signer: SigningKey,
-        control: Arc<dyn Control>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let key = signer.verifying_key().clone();
-        let publisher = Publisher { shared: shared.clone(), signer, control };
-        let writing = writer::start(publisher, sequencer, clock.clone(), receiver);
-        let archiving = tokio::spawn(archive_in_background(shared.clone(), archive, clock.clone()));
-        Self {
-            shared,
-            key,
-            pool: Arc::new(Semaphore::new(POOL_RECORDS_MAX as usize)),
-            submissions: Mutex::new(Some(sender)),
-            tasks: tokio::sync::Mutex::new(Some((writing, archiving))),
-            clock,
-            ledger: tokio::sync::Mutex::new(()),
-        }
+    pub(crate) fn new(open: Open) -> Self {
+        let (name, origin) = (open.shared.name.clone(), open.shared.origin.clone());
+        let open = RwLock::new(Arc::new(open));
+        Self { name, origin, open, reopening: Reopening::default(), ledger: tokio::sync::Mutex::new(()) }
+    }
+
+    pub(crate) fn open(&self) -> Arc<Open> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.open().shared.clone()
     }
 
     /// Its environment.
     pub fn name(&self) -> &EnvironmentName {
-        &self.shared.name
+        &self.name
     }
 
     /// The origin line of its checkpoints.
     pub fn origin(&self) -> &str {
-        &self.shared.origin
+        &self.origin
     }
 
     /// What can be read now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.shared.snapshot()
+        self.shared().snapshot()
     }
 
     /// The store and the prefix under which the archive's files lie.
     pub fn archive_location(&self) -> (Arc<dyn ObjectStore>, Path) {
-        (self.shared.objects.store.clone(), self.shared.objects.path("archive"))
+        let shared = self.shared();
+        (shared.objects.store.clone(), shared.objects.path("archive"))
     }
 
     /// Why the trail accepts no records, if it does not.
     pub fn poisoned(&self) -> Option<String> {
-        self.shared.poisoned()
+        self.shared().poisoned()
     }
 
     /// Commits made since the trail was opened.
     pub fn commits(&self) -> u64 {
-        self.shared.commits.load(Ordering::Relaxed)
+        self.shared().commits.load(Ordering::Relaxed)
     }
 
     /// Appends records. When this returns `Ok` they are durable, have their positions, and are covered by
@@ -237,8 +308,7 @@ impl Trail {
         progress: Option<Progress>,
         when_full: WhenFull,
     ) -> Result<Receipt, StoreError> {
-        let count = u32::try_from(batch.records.len()).unwrap_or(u32::MAX);
-        if count > POOL_RECORDS_MAX {
+        if batch.records.len() > POOL_RECORDS_MAX as usize {
             return Err(StoreError::Invalid(format!("more than {POOL_RECORDS_MAX} records in one batch")));
         }
         for (what, name) in [("source", &batch.source), ("format", &batch.format)] {
@@ -249,25 +319,15 @@ impl Trail {
                 )));
             }
         }
-        if let Some(reason) = self.poisoned() {
-            return Err(StoreError::Poisoned(reason));
-        }
-        let room = match when_full {
-            WhenFull::Wait => {
-                self.pool.clone().acquire_many_owned(count).await.map_err(|_| StoreError::Busy)?
+        let mut given = (batch, progress);
+        loop {
+            let open = self.open();
+            match open.submit(given, when_full).await {
+                Ok(answer) => return answer,
+                Err(back) => given = back,
             }
-            WhenFull::Fail => {
-                self.pool.clone().try_acquire_many_owned(count).map_err(|_| StoreError::Busy)?
-            }
-        };
-        let (reply, answer) = oneshot::channel();
-        let closed = || StoreError::Poisoned(self.poisoned().unwrap_or_else(|| "it is closed".to_owned()));
-        {
-            let sender = self.submissions.lock().unwrap_or_else(PoisonError::into_inner);
-            let sender = sender.as_ref().ok_or_else(closed)?;
-            sender.send(Submission { batch, progress, reply, room }).map_err(|_| closed())?;
+            self.wait_for_the_next(&open, when_full).await?;
         }
-        answer.await.map_err(|_| closed())?
     }
 
     /// To be held from reading a ledger to the end of the append that changes it.
@@ -277,24 +337,16 @@ impl Trail {
 
     /// Ends the writer after what it has, and moves a long tail to the archive.
     pub async fn close(&self) -> Result<(), StoreError> {
-        self.submissions.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some((writing, archiving)) = self.tasks.lock().await.take() else { return Ok(()) };
-        let _ = writing.await;
-        self.shared.is_closing.store(true, Ordering::Relaxed);
-        self.shared.committed.notify_one();
-        let mut archive = archiving.await.map_err(|e| StoreError::Poisoned(e.to_string()))?;
-        let snapshot = self.shared.snapshot();
-        if self.poisoned().is_none()
-            && (snapshot.tail.len() >= CLOSE_SPANS_MIN || snapshot.tail_rows() >= ARCHIVE_ROWS / 4)
-        {
-            archive_step(&self.shared, &mut archive, self.clock.as_ref(), &mut Vec::new(), 1).await?;
-        }
-        Ok(())
+        self.open().close().await
     }
 }
 
+pub(crate) fn is_closed() -> StoreError {
+    StoreError::Poisoned("it is closed".to_owned())
+}
+
 /// Moves the tail to the archive when it is long, and compacts. Ends when the trail closes.
-async fn archive_in_background(shared: Arc<Shared>, mut archive: Archive, clock: Arc<dyn Clock>) -> Archive {
+async fn archive_in_background(shared: Arc<Shared>, mut archive: Archive) -> Archive {
     let mut garbage = Vec::new();
     loop {
         let is_idle = tokio::time::timeout(ARCHIVE_IDLE, shared.committed.notified()).await.is_err();
@@ -303,7 +355,7 @@ async fn archive_in_background(shared: Arc<Shared>, mut archive: Archive, clock:
         }
         let is_all = is_idle || shared.is_settling.load(Ordering::Relaxed);
         let rows_min = if is_all { 1 } else { ARCHIVE_ROWS };
-        let step = archive_step(&shared, &mut archive, clock.as_ref(), &mut garbage, rows_min).await;
+        let step = archive_step(&shared, &mut archive, &mut garbage, rows_min).await;
         if let Err(error) = step {
             shared.poison(&error);
         }
@@ -317,7 +369,6 @@ type Garbage = Vec<(Weak<Snapshot>, Vec<Path>)>;
 async fn archive_step(
     shared: &Shared,
     archive: &mut Archive,
-    clock: &dyn Clock,
     garbage: &mut Garbage,
     rows_min: u64,
 ) -> Result<(), StoreError> {
@@ -334,7 +385,7 @@ async fn archive_step(
         .collect();
     if rows >= rows_min.max(1) || spans >= ARCHIVE_SPANS {
         let end = taken.last().map_or(0, |last| last.span.end);
-        archive.append(taken.iter().map(|one| one.batch.clone()).collect(), clock.now()).await?;
+        archive.append(taken.iter().map(|one| one.batch.clone()).collect(), shared.clock.now()).await?;
         // The Delta commit is durable: the archive has these records, and readers may take them from it.
         shared.update(|snapshot| {
             snapshot.files = archive.files().to_vec();
@@ -346,7 +397,7 @@ async fn archive_step(
         }
     }
     while let Some(range) = archive.worth_compacting() {
-        let replaced = archive.compact(range, clock.now()).await?;
+        let replaced = archive.compact(range, shared.clock.now()).await?;
         let old = shared.update(|snapshot| snapshot.files = archive.files().to_vec());
         garbage.push((old, replaced));
     }

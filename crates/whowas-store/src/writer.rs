@@ -19,7 +19,7 @@ use crate::{
     objects::Objects,
     sequence::{Batch, Receipt, Sequenced, Sequencer},
     staging::{self, Span},
-    trail::{Shared, TAIL_ROWS_MAX, TailBatch},
+    trail::{Shared, TAIL_ROWS_MAX, TailBatch, is_closed},
 };
 
 /// Records of one commit. Larger commits would make small callers wait for large ones.
@@ -91,8 +91,8 @@ impl Preparer {
     fn run(mut self, runtime: &tokio::runtime::Handle, mut submissions: mpsc::UnboundedReceiver<Submission>) {
         while let Some((batches, progress, replies)) = runtime.block_on(self.pool(&mut submissions)) {
             // Even a stopped trail passes on what it is asked, so that answers keep their order.
-            let result = match self.shared.poisoned() {
-                Some(reason) => Err(StoreError::Poisoned(reason)),
+            let result = match self.shared.stop.error() {
+                Some(stopped) => Err(stopped),
                 None => self.prepare(runtime, batches),
             };
             match result {
@@ -105,6 +105,13 @@ impl Preparer {
                 }
                 Err(error) => refuse(&self.shared, &error, replies),
             }
+        }
+        // The index on disk knows committed records only. It is rebuildable: a failure costs time on opening.
+        runtime.block_on(until_published(&mut self.published, self.sent));
+        if self.shared.poisoned().is_none()
+            && let Err(error) = self.sequencer.seen.close()
+        {
+            tracing::warn!(%error, "the index of seen records was not written when the trail closed");
         }
     }
 
@@ -175,10 +182,10 @@ async fn until_published(published: &mut watch::Receiver<u64>, count: u64) {
 /// Stops the trail and tells everybody who waits for a commit that failed.
 fn refuse(shared: &Shared, error: &StoreError, replies: Replies) {
     shared.poison(error);
-    let reason = shared.poisoned().unwrap_or_default();
-    for (reply, _room) in replies {
+    for (reply, room) in replies {
+        shared.stop.refused(1, room.num_permits() as u64);
         // A caller that went away will repeat, and be told the same.
-        let _ = reply.send(Err(StoreError::Poisoned(reason.clone())));
+        let _ = reply.send(Err(shared.stop.error().unwrap_or_else(is_closed)));
     }
 }
 
@@ -194,8 +201,8 @@ impl Publisher {
         while let Some(commit) = prepared.recv().await {
             self.wait_for_archive().await;
             let Prepared { expected_size, sequenced, staged, progress, replies } = commit;
-            let result = match self.shared.poisoned() {
-                Some(reason) => Err(StoreError::Poisoned(reason)),
+            let result = match self.shared.stop.error() {
+                Some(stopped) => Err(stopped),
                 None => self.publish(expected_size, sequenced, staged, progress).await,
             };
             match result {

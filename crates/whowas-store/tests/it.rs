@@ -10,6 +10,8 @@ mod entries;
 mod erase;
 #[path = "it/flips.rs"]
 mod flips;
+#[path = "it/reopen.rs"]
+mod reopen;
 #[path = "it/trail.rs"]
 mod trail;
 #[path = "it/witness.rs"]

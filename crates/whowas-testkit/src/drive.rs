@@ -305,13 +305,14 @@ async fn records(trail: &Trail) -> Vec<Told> {
 }
 
 /// A future that is dropped after so many polls: what a kill does to it.
-struct Bounded<'a, F> {
+pub struct Bounded<'a, F> {
     inner: Pin<&'a mut F>,
     polls: i64,
 }
 
 impl<'a, F: Future> Bounded<'a, F> {
-    fn new(inner: Pin<&'a mut F>, polls: i64) -> Self {
+    /// So often.
+    pub fn new(inner: Pin<&'a mut F>, polls: i64) -> Self {
         Self { inner, polls }
     }
 }

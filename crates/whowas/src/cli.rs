@@ -1,15 +1,19 @@
 //! The command line: a contract that scripts depend on. One enum, one variant per command.
 
+mod archive;
 mod coverage;
 mod evidence;
+mod report;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use whowas_event::EnvironmentName;
 
+pub(crate) use self::archive::{Archive, Schedule, Trust as ArchiveTrust};
 pub(crate) use self::coverage::{Coverage, Reconcile};
 pub(crate) use self::evidence::{Erase, Fsck, Hold, Key, Mirror, Proof, Retain, Selection, Verify, Witness};
+pub(crate) use self::report::Report;
 
 /// Who was signed in, when, from where — and is that all of it?
 #[derive(Debug, Parser)]
@@ -76,8 +80,16 @@ pub(crate) enum Command {
     Users(Users),
     /// Write the answer to a question into a file, without a row limit
     Export(Export),
+    /// Write a report for an auditor: scope, sources, coverage, counts, findings, checkpoint
+    Report(Report),
     /// Check a data folder from its records, or offline a proof, a bundle or a copy of a log
     Verify(Verify),
+    /// Exports that are made by themselves, window after window
+    #[command(subcommand)]
+    Schedule(Schedule),
+    /// What schedules wrote into offline storage
+    #[command(subcommand)]
+    Archive(Archive),
     /// Write the proof that one record is in its trail
     Proof(Proof),
     /// Copy a trail's public log as C2SP files: checkpoint, key, tiles, entries
@@ -372,6 +384,12 @@ pub(crate) enum Users {
         /// PROJECT/ENVIRONMENT
         #[arg(long, value_name = "P/E")]
         environment: EnvironmentName,
+        /// What directories said of them through time: from when to when
+        #[arg(long)]
+        history: bool,
+        /// The history as it was at a size of the tree or a time
+        #[arg(long, value_name = "SIZE|TIME", requires = "history")]
+        as_of: Option<String>,
         user: String,
     },
 }
@@ -389,7 +407,7 @@ pub(crate) struct Sql {
 pub(crate) enum Token {
     /// Print a new token, once
     Create {
-        /// ingest, read or admin
+        /// ingest, read, scim or admin
         #[arg(long)]
         scope: String,
         /// Only for this PROJECT/ENVIRONMENT

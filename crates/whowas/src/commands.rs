@@ -1,6 +1,7 @@
 //! One file per command; this one finds the right file.
 
 mod access;
+mod archive;
 mod coverage;
 mod erase;
 mod export;
@@ -16,9 +17,10 @@ mod presence;
 mod proof;
 mod reconcile;
 mod rejected;
+mod report;
 mod retain;
+mod schedule;
 mod search;
-mod select;
 mod serve;
 mod sessions;
 mod sql;
@@ -57,7 +59,10 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::AfterLeaving(args) => people::after_leaving(&global, args).await,
         Command::Users(args) => users::run(&global, args).await,
         Command::Export(args) => export::run(&global, args).await,
+        Command::Report(args) => report::run(&global, args).await,
         Command::Verify(args) => verify::run(&global, args).await,
+        Command::Schedule(args) => schedule::run(&global, args).await,
+        Command::Archive(args) => archive::run(&global, args).await,
         Command::Proof(args) => proof::run(&global, args).await,
         Command::Mirror(args) => mirror::run(&global, args).await,
         Command::Key(args) => key::run(&global, args).await,

@@ -8,13 +8,14 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use whowas_event::Time;
+use whowas_event::{EnvironmentName, Time};
 use whowas_query::{Engine, Steps};
 use whowas_store::{Clock, Store, StoreOptions};
 
 use crate::{
     cli::Global,
     failure::Failure,
+    schedules::{ScheduleSetting, WebhookSetting},
     session_rules::{self, FormatSettings},
     sources::SourceSetting,
 };
@@ -52,6 +53,12 @@ pub(crate) struct Settings {
     /// Addresses at which syslog is listened for while the server runs.
     #[serde(default)]
     pub(crate) syslog: Vec<SyslogSetting>,
+    /// Exports that are made by themselves while the server runs.
+    #[serde(default)]
+    pub(crate) schedule: Vec<ScheduleSetting>,
+    /// Who is told of what happens to them.
+    #[serde(default)]
+    pub(crate) webhook: Vec<WebhookSetting>,
 }
 
 /// One `[[syslog]]`.
@@ -130,16 +137,39 @@ impl Settings {
 /// Opens the data folder that flags, environment and settings name.
 pub(crate) async fn open(global: &Global, create: bool) -> Result<Store, Failure> {
     let settings = Settings::load(global)?;
-    // A variable that is set to nothing says nothing.
-    let said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    let data = said(&global.data).or(said(&settings.data)).unwrap_or_else(|| DEFAULT_DATA.to_owned());
-    let root = local_path(&data, "file://", "--data", "data in a local folder")?;
+    let root = data_folder(global)?;
     let control = said(&global.control)
         .or(said(&settings.control))
         .map(|url| local_path(&url, "sqlite://", "--control", "its control database in a SQLite file"))
         .transpose()?;
     let options = StoreOptions { control, origin_base: settings.origin };
     Ok(Store::open_with(&root, create, Arc::new(SystemClock), options).await?)
+}
+
+/// A variable that is set to nothing says nothing.
+fn said(text: &Option<String>) -> Option<String> {
+    text.clone().filter(|text| !text.is_empty())
+}
+
+/// Where the data lies.
+pub(crate) fn data_folder(global: &Global) -> Result<PathBuf, Failure> {
+    let settings = Settings::load(global)?;
+    let data = said(&global.data).or(said(&settings.data)).unwrap_or_else(|| DEFAULT_DATA.to_owned());
+    local_path(&data, "file://", "--data", "data in a local folder")
+}
+
+/// The same for what a running server does, too: if one has the folder, says how it is asked.
+pub(crate) async fn open_or_say(
+    global: &Global,
+    environment: &EnvironmentName,
+    resource: &str,
+) -> Result<Store, Failure> {
+    open(global, false).await.map_err(|failure| match failure.is_locked() {
+        true => failure.and(&format!(
+            "if it is `whowas serve`, with a token of scope admin: POST /api/v1/environments/{environment}/{resource}"
+        )),
+        false => failure,
+    })
 }
 
 /// A query engine that pairs sessions by the rules of the settings.

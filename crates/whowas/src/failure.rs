@@ -23,17 +23,24 @@ pub(crate) struct Failure {
     message: String,
     /// Whoever reads our output went away: that is no failure.
     is_broken_pipe: bool,
+    /// Another process has the data folder.
+    is_locked: bool,
 }
 
 impl Failure {
     /// The command or its input is not understood.
     pub(crate) fn not_understood(message: impl Into<String>) -> Self {
-        Self { code: NOT_UNDERSTOOD, message: message.into(), is_broken_pipe: false }
+        Self { code: NOT_UNDERSTOOD, message: message.into(), is_broken_pipe: false, is_locked: false }
     }
 
     /// Something did not work.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self { code: FAILED, message: message.into(), is_broken_pipe: false }
+        Self { code: FAILED, message: message.into(), is_broken_pipe: false, is_locked: false }
+    }
+
+    /// Evidence is broken.
+    pub(crate) fn broken(message: impl Into<String>) -> Self {
+        Self { code: BROKEN, message: message.into(), is_broken_pipe: false }
     }
 
     /// A file could not be read or written.
@@ -48,7 +55,17 @@ impl Failure {
             ErrorKind::Busy | ErrorKind::Unavailable | ErrorKind::Internal => FAILED,
             ErrorKind::Corrupt => BROKEN,
         };
-        Self { code, message, is_broken_pipe: false }
+        Self { code, message, is_broken_pipe: false, is_locked: false }
+    }
+
+    /// Whether another process has the data folder.
+    pub(crate) const fn is_locked(&self) -> bool {
+        self.is_locked
+    }
+
+    /// The same, and what to do about it.
+    pub(crate) fn and(self, advice: &str) -> Self {
+        Self { message: format!("{}\nwhowas: {advice}", self.message), ..self }
     }
 
     /// Tells the user, and says what to exit with.
@@ -63,7 +80,8 @@ impl Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::of_kind(error.kind(), error.to_string())
+        let is_locked = matches!(error, StoreError::Locked { .. });
+        Self { is_locked, ..Self::of_kind(error.kind(), error.to_string()) }
     }
 }
 

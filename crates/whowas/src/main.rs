@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod failure;
 mod output;
+mod schedules;
 mod session_rules;
 mod sources;
 mod times;

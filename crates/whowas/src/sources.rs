@@ -2,7 +2,11 @@
 //!
 //! Secrets are named, never written here: by a variable of the environment or by a file.
 
-use std::{env, fs, path::PathBuf, sync::Arc};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use url::Url;
 use whowas_collect::{
@@ -218,25 +222,30 @@ impl SourceSetting {
     }
 
     fn secret(&self) -> Result<Secret, String> {
-        let text = match (&self.secret_env, &self.secret_file) {
-            (Some(name), None) => {
-                env::var(name).map_err(|_| format!("secret_env: there is no variable {name}"))?
-            }
-            (None, Some(path)) => {
-                let wrong = |e: std::io::Error| format!("secret_file {}: {e}", path.display());
-                if fs::metadata(path).map_err(wrong)?.len() > SECRET_BYTES_MAX {
-                    return Err(format!("secret_file {}: too long for a secret", path.display()));
-                }
-                fs::read_to_string(path).map_err(wrong)?
-            }
-            _ => return Err("secret_env or secret_file: say where the secret is".to_owned()),
-        };
-        let text = text.trim();
-        if text.is_empty() {
-            return Err("the secret is empty".to_owned());
-        }
-        Ok(Secret::new(text))
+        read_secret(self.secret_env.as_deref(), self.secret_file.as_deref())
     }
+}
+
+/// A secret of which the settings say where it is.
+pub(crate) fn read_secret(env: Option<&str>, file: Option<&Path>) -> Result<Secret, String> {
+    let text = match (env, file) {
+        (Some(name), None) => {
+            env::var(name).map_err(|_| format!("secret_env: there is no variable {name}"))?
+        }
+        (None, Some(path)) => {
+            let wrong = |e: std::io::Error| format!("secret_file {}: {e}", path.display());
+            if fs::metadata(path).map_err(wrong)?.len() > SECRET_BYTES_MAX {
+                return Err(format!("secret_file {}: too long for a secret", path.display()));
+            }
+            fs::read_to_string(path).map_err(wrong)?
+        }
+        _ => return Err("secret_env or secret_file: say where the secret is".to_owned()),
+    };
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("the secret is empty".to_owned());
+    }
+    Ok(Secret::new(text))
 }
 
 /// An address to which a secret may go: encrypted, or on this machine.

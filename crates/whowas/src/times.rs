@@ -9,8 +9,6 @@ use whowas_event::Time;
 
 use crate::failure::Failure;
 
-const MINUTE_MS: i64 = 60_000;
-
 /// Reads a time. A date means its beginning, or, where it ends a range, the beginning of the next day.
 /// What has no offset is a time of `zone`, in which times are shown.
 pub(crate) fn parse(text: &str, now: Time, zone: &TimeZone, is_end: bool) -> Result<Time, Failure> {
@@ -39,26 +37,10 @@ pub(crate) fn parse(text: &str, now: Time, zone: &TimeZone, is_end: bool) -> Res
     })
 }
 
-/// The instant that lies an age such as `400d` before now.
-pub(crate) fn ago(age: &str, now: Time) -> Result<Time, Failure> {
-    relative(&format!("-{age}"), now)
-        .filter(|then| *then < now)
-        .ok_or_else(|| Failure::not_understood(format!("{age} is no age: write 400d, 52w or 36h")))
-}
-
 /// `-7d`, `-12h`, `-30m`, `-2w`.
 fn relative(text: &str, now: Time) -> Option<Time> {
-    let amount = text.strip_prefix('-')?;
-    let (number, unit) = amount.split_at(amount.len().checked_sub(1)?);
-    let number: i64 = number.parse().ok().filter(|n| *n >= 0)?;
-    let unit_ms = match unit {
-        "m" => MINUTE_MS,
-        "h" => 60 * MINUTE_MS,
-        "d" => 24 * 60 * MINUTE_MS,
-        "w" => 7 * 24 * 60 * MINUTE_MS,
-        _ => return None,
-    };
-    Some(now.saturating_add_ms(number.checked_mul(unit_ms)?.checked_neg()?))
+    let ms = whowas_query::select::age_ms(text.strip_prefix('-')?)?;
+    Some(now.saturating_add_ms(ms.checked_neg()?))
 }
 
 /// The zone of a name; UTC if there is none.

@@ -18,6 +18,8 @@ mod erase;
 mod evidence;
 #[path = "it/faults.rs"]
 mod faults;
+#[path = "it/foreign_witness.rs"]
+mod foreign_witness;
 #[path = "it/http.rs"]
 mod http;
 #[path = "it/input.rs"]

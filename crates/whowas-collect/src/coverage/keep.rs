@@ -95,6 +95,7 @@ pub fn stored(
             .as_ref()
             .map(|summary| serde_json::to_string(summary).expect("a summary is plain data")),
         coverage: changed.map(windows),
+        archived: None,
     }
 }
 

@@ -48,7 +48,7 @@ impl Reading<'_> {
         let mut bytes = body;
         let mut sink = |item: Item| -> Result<(), Stop> {
             match item {
-                Item::Draft(draft) => self.draft(draft, cursor, running, &mut page),
+                Item::Draft(draft, _) => self.draft(draft, cursor, running, &mut page),
                 Item::Problem(problem) => {
                     self.refuse(problem.place, problem.reason, &problem.raw, cursor, running, &mut page);
                 }

@@ -21,7 +21,7 @@ mod rows;
 mod verify;
 mod write;
 
-pub use verify::{BundleReport, verify};
+pub use verify::{BundleReport, extract_data, read_checkpoint, read_manifest, verify};
 pub use write::{BundleWriter, Exported};
 
 use serde::{Deserialize, Serialize};

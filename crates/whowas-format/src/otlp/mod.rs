@@ -208,7 +208,7 @@ fn each(
         Err(reason) => sink(Item::Problem(Problem { place, reason, raw })),
         Ok(record::Found::Events(events)) => events.into_iter().try_for_each(|mut event| {
             event.native_id = record::native_id(event.native_id, &raw);
-            sink(Item::Draft(Draft { event, raw: raw.clone() }))
+            sink(Item::Draft(Draft { event, raw: raw.clone() }, place))
         }),
         Ok(record::Found::Aside(_)) => Ok(()),
     }

@@ -76,7 +76,7 @@ fn what_is_kept_of_a_record_reads_as_the_same_record() {
     let mut raws = Vec::new();
     let mut first = Vec::new();
     read_json(request(vec![start(), start()]).to_string().as_bytes(), &mut |item| {
-        if let Item::Draft(draft) = item {
+        if let Item::Draft(draft, _) = item {
             raws.push(draft.raw);
             first.push(draft.event);
         }
@@ -183,7 +183,7 @@ fn a_request_that_is_none_is_refused_as_a_whole() {
         .unwrap()
         .push(attribute("x", &"x".repeat(100_000)));
     read_json(large.to_string().as_bytes(), &mut |item| {
-        if let Item::Draft(draft) = item {
+        if let Item::Draft(draft, _) = item {
             assert!(draft.raw.len() < 2_000 && draft.event.service.name.is_some());
         }
         Ok(())
@@ -238,7 +238,7 @@ fn wire_request(record: &[u8]) -> Vec<u8> {
 fn both_encodings_say_the_same() {
     let mut events = Vec::new();
     let mut sink = |item| {
-        if let Item::Draft(draft) = item {
+        if let Item::Draft(draft, _) = item {
             events.push(draft.event);
         }
         Ok(())

@@ -46,7 +46,7 @@ fn the_raw_bytes_are_xml() {
     let bytes = file(&[(4634, 8)]);
     let mut raw = Vec::new();
     let mut sink = |item| {
-        if let Item::Draft(draft) = item {
+        if let Item::Draft(draft, _) = item {
             raw.push(String::from_utf8(draft.raw).unwrap());
         }
         Ok(())
@@ -173,7 +173,7 @@ proptest! {
         let mut items = 0_u64;
         let mut sink = |item| {
             items += 1;
-            if let Item::Draft(draft) = item {
+            if let Item::Draft(draft, _) = item {
                 assert!(draft.raw.len() <= RECORD_BYTES_MAX);
             }
             Ok(())

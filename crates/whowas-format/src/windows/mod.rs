@@ -121,7 +121,11 @@ impl Reading<'_, '_> {
                 self.numbers.add(&record);
                 self.item(&record, text.as_bytes())
             });
-            parsed.map_err(|reason| Problem { place, reason, raw: kept(text.as_bytes()) })
+            parsed.map(|item| item.at(place)).map_err(|reason| Problem {
+                place,
+                reason,
+                raw: kept(text.as_bytes()),
+            })
         });
         (self.sink)(item.unwrap_or_else(Item::Problem))
     }
@@ -130,7 +134,7 @@ impl Reading<'_, '_> {
         let item = found.and_then(|record| match serde_json::from_slice(record.raw) {
             Ok(Strict(Value::Object(object))) => {
                 let parsed = json::record(&object).and_then(|parsed| self.item(&parsed, record.raw));
-                parsed.map_err(|reason| record.problem(reason))
+                parsed.map(|item| item.at(record.place)).map_err(|reason| record.problem(reason))
             }
             Ok(_) => Err(record.problem("not a JSON object")),
             Err(error) => Err(record.parse_problem(&error)),
@@ -141,14 +145,14 @@ impl Reading<'_, '_> {
     fn row(&mut self, found: Result<(&Row<'_>, Map<String, Value>), Problem>) -> Result<(), Stop> {
         let item = found.and_then(|(row, object)| {
             let parsed = json::record(&object).and_then(|parsed| self.item(&parsed, row.raw));
-            parsed.map_err(|reason| row.problem(None, reason))
+            parsed.map(|item| item.at(row.place)).map_err(|reason| row.problem(None, reason))
         });
         (self.sink)(item.unwrap_or_else(Item::Problem))
     }
 
     fn item(&mut self, record: &Record, raw: &[u8]) -> Result<Item, String> {
         Ok(match map::event(record, &mut self.context)? {
-            Some(event) => Item::Draft(Draft { event, raw: raw.to_vec() }),
+            Some(event) => Item::Draft(Draft { event, raw: raw.to_vec() }, Place::default()),
             None => Item::SetAside { category: record.category() },
         })
     }

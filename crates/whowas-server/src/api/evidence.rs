@@ -1,13 +1,11 @@
 //! An answer with its evidence, as one zip: what `export --evidence` makes.
 
-use std::{fs::File, os::unix::fs::FileExt, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
-    body::Body,
     extract::State,
     response::{IntoResponse, Response},
 };
-use futures::stream;
 use hyper::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -19,13 +17,12 @@ use crate::{
     app::App,
     auth::Reader,
     evidence::{self, BundleError, BundleRequest},
+    file_body::file_body,
     problem::Problem,
 };
 
 /// Bundles that are made at once: each decodes every archive file since the beginning of its range.
 static MAKING: Semaphore = Semaphore::const_new(2);
-/// Bytes of the finished file that are in memory for one client.
-const PIECE_BYTES: u64 = 256 * 1024;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct FormatParam {
@@ -76,28 +73,7 @@ pub(crate) async fn bundle(
         (CONTENT_LENGTH, length.to_string()),
         (CONTENT_DISPOSITION, disposition),
     ];
-    Ok((headers, body(made.file, length)).into_response())
-}
-
-/// The file piece by piece, as fast as the client takes them.
-fn body(file: File, length: u64) -> Body {
-    let file = Arc::new(file);
-    Body::from_stream(stream::try_unfold(0, move |at| {
-        let file = file.clone();
-        async move {
-            if at >= length {
-                return Ok::<_, std::io::Error>(None);
-            }
-            let size = usize::try_from(PIECE_BYTES.min(length - at)).map_err(std::io::Error::other)?;
-            let read = tokio::task::spawn_blocking(move || {
-                let mut piece = vec![0; size];
-                file.read_exact_at(&mut piece, at).map(|()| piece)
-            });
-            let piece = read.await.map_err(std::io::Error::other)??;
-            let next = at + piece.len() as u64;
-            Ok(Some((piece, next)))
-        }
-    }))
+    Ok((headers, file_body(made.file, 0..length)).into_response())
 }
 
 fn problem(error: BundleError) -> Problem {

@@ -4,12 +4,19 @@ pub(crate) mod coverage;
 pub(crate) mod environments;
 pub(crate) mod evidence;
 pub(crate) mod export;
+pub(crate) mod exports;
+pub(crate) mod holds;
 pub(crate) mod imports;
+pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod logins;
 pub(crate) mod params;
+pub(crate) mod privacy;
 pub(crate) mod proof;
+pub(crate) mod queries;
 pub(crate) mod records;
+pub(crate) mod schedules;
+pub(crate) mod report;
 pub(crate) mod sessions;
 pub(crate) mod tokens;
 pub(crate) mod usage;
@@ -41,11 +48,15 @@ pub(crate) async fn openapi() -> Response {
 
 /// Whether records are accepted. Open to all: it says nothing that the public logs do not say.
 pub(crate) async fn health(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let mut stopped = Vec::new();
+    let (mut stopped, mut no_space) = (Vec::new(), Vec::new());
     let names = app.store.environments().await?;
     for name in &names {
-        if app.store.trail(name).await?.poisoned().is_some() {
+        let trail = app.store.trail(name).await?;
+        if trail.poisoned().is_some() {
             stopped.push(name.as_str());
+        }
+        if trail.is_without_space() {
+            no_space.push(name.as_str());
         }
     }
     let (status, word) = if stopped.is_empty() {
@@ -53,7 +64,8 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Result<Response, Prob
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "stopped")
     };
-    let answer = json!({ "status": word, "environments": names.len(), "stopped": stopped });
+    let answer =
+        json!({ "status": word, "environments": names.len(), "stopped": stopped, "no_space": no_space });
     let mut response = (status, Json(answer)).into_response();
     // Which trails have stopped is what a probe wants to know: no problem details instead of it.
     response.extensions_mut().insert(Whole);

@@ -39,8 +39,8 @@ pub(crate) async fn create(
     Admin(caller): Admin,
     Json(new): Json<NewToken>,
 ) -> Result<impl IntoResponse, Problem> {
-    let scope =
-        Scope::from_word(&new.scope).ok_or_else(|| Problem::invalid("scope: write ingest, read or admin"))?;
+    let scope = Scope::from_word(&new.scope)
+        .ok_or_else(|| Problem::invalid("scope: write ingest, read, scim or admin"))?;
     let environment: Option<EnvironmentName> = new
         .environment
         .map(|name| name.parse())

@@ -1,14 +1,18 @@
-//! The directory of people, as it is now.
+//! The directory of people: as it is now, and one person through time.
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{Path, State},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use whowas_event::Time;
+use whowas_query::UserHistory;
 use whowas_store::{Directory, control::Person};
 
-use super::params::Params;
+use super::params::{Params, as_of};
 use crate::{access::Access, app::App, auth::Reader, problem::Problem};
 
 /// People of a page if the caller does not say, and at most.
@@ -60,6 +64,39 @@ pub(crate) async fn list(
     let access = Access::new("users").with("rows", rows).with_personal("filter", &params.filter);
     access.seen(&app, &permit).await?;
     Ok(Json(page))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct HistoryParams {
+    /// An earlier state of the trail.
+    as_of: String,
+}
+
+/// One person: who they are now, and what directories said of them through time.
+#[derive(Debug, Serialize)]
+pub(crate) struct UserAnswer {
+    user: Option<UserRow>,
+    #[serde(flatten)]
+    history: UserHistory,
+}
+
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    permit: Reader,
+    Path((_, _, user)): Path<(String, String, String)>,
+    Params(params): Params<HistoryParams>,
+) -> Result<Json<UserAnswer>, Problem> {
+    let (now, directory) = (app.now(), permit.trail.snapshot().directory.clone());
+    let as_of = as_of(&params.as_of, now)?;
+    let history = app.engine.user_history(&permit.trail, &user, as_of, now).await?;
+    let known = directory.find(Some(&user), Some(&user), Some(&user)).filter(|_| as_of.is_none());
+    if known.is_none() && history.versions.is_empty() {
+        return Err(Problem::not_found("nobody is known by this id, login name or address"));
+    }
+    let access = Access::new("users").with("rows", history.versions.len() as u64);
+    access.with("tree_size", history.tree_size).with_personal("user", &user).seen(&app, &permit).await?;
+    Ok(Json(UserAnswer { user: known.map(row), history }))
 }
 
 /// The people whom the filter means, in the order of their login names.

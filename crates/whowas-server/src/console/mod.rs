@@ -5,12 +5,15 @@
 
 pub(crate) mod coverage;
 pub(crate) mod environment;
+pub(crate) mod exports;
 pub(crate) mod findings;
 pub(crate) mod health;
 pub(crate) mod overview;
 pub(crate) mod people;
 pub(crate) mod presence;
+pub(crate) mod queries;
 pub(crate) mod raw_logs;
+pub(crate) mod report;
 pub(crate) mod sign_in;
 pub(crate) mod user_log;
 pub(crate) mod user_page;

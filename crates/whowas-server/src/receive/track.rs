@@ -61,6 +61,11 @@ struct KnownOfSource {
 }
 
 impl Known {
+    /// Forgets every session: they may be those of somebody who was erased.
+    pub(crate) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn of(&self, permit: &Permit) -> Arc<Mutex<KnownSessions>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let source = &permit.caller.source;

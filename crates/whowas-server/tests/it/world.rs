@@ -63,6 +63,15 @@ impl World {
         let clock = Arc::new(TestClock::at_noon());
         let store = Arc::new(Store::open(folder.path(), true, clock.clone()).await.unwrap());
         store.create_trail(&environment()).await.unwrap();
+        Self::serving(folder, clock, store, limits).await
+    }
+
+    async fn serving(
+        folder: tempfile::TempDir,
+        clock: Arc<TestClock>,
+        store: Arc<Store>,
+        limits: Limits,
+    ) -> Self {
         let options = Options { listen: "127.0.0.1:0".parse().unwrap(), tls: None, limits };
         let server = Server::bind(store.clone(), options).await.unwrap();
         let address = server.address();
@@ -96,12 +105,17 @@ impl World {
     }
 
     pub(crate) async fn token(&self, scope: Scope, only: Option<&str>) -> String {
+        self.token_of(scope, only, None).await
+    }
+
+    /// A token for one source.
+    pub(crate) async fn token_of(&self, scope: Scope, only: Option<&str>, source: Option<&str>) -> String {
         let (text, hash) = secret::new_token().unwrap();
         let token = Token {
             id: 0,
             scope,
             environment: only.map(|name| name.parse().unwrap()),
-            source: None,
+            source: source.map(str::to_owned),
             created_at: self.clock.now(),
             revoked_at: None,
         };
@@ -116,6 +130,10 @@ impl World {
         response.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
     }
 
+    pub(crate) fn request(&self, method: &str, path: &str) -> Request {
+        Request::new(self.address, method, path)
+    }
+
     pub(crate) fn get(&self, path: &str) -> Request {
         Request::new(self.address, "GET", path)
     }
@@ -128,6 +146,30 @@ impl World {
     pub(crate) async fn append(&self, lines: &str) -> Response {
         let token = self.token(Scope::Ingest, None).await;
         self.post(&api("records")).bearer(&token).body(lines).send().await
+    }
+
+    /// Ends the server and starts another one on the same data.
+    pub(crate) async fn restart(mut self) -> Self {
+        let _ = self.stop.take().unwrap().send(());
+        self.running.await.unwrap();
+        self.store.close().await.unwrap();
+        // The folder is this process's until nobody holds the store.
+        let held = Arc::downgrade(&self.store);
+        drop(self.store);
+        while held.strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let store = Store::open(self.folder.path(), true, self.clock.clone()).await.unwrap();
+        Self::serving(self.folder, self.clock, Arc::new(store), Limits::default()).await
+    }
+
+    /// Ends the server and checks everything that it leaves behind.
+    pub(crate) async fn end_and_audit(mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        (&mut self.running).await.unwrap();
+        self.store.close().await.unwrap();
+        let environment = self.store.control().environment(&environment()).await.unwrap().unwrap();
+        assert_eq!(self.store.audit(&environment).await.unwrap().findings, []);
     }
 
     /// Ends the server, which must end in order.

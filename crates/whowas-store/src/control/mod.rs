@@ -5,8 +5,12 @@
 //! (the commit point), the directory of people, how far sources have been read, rejected records, tokens
 //! and console sessions.
 
+mod kept;
 mod progress;
 mod sqlite;
+mod sqlite_archived;
+mod sqlite_kept;
+mod sqlite_outages;
 mod sqlite_privacy;
 mod sqlite_progress;
 
@@ -15,7 +19,8 @@ use whowas_event::{EnvironmentName, Kind, Time};
 
 use crate::StoreError;
 
-pub use progress::{CoverageChange, Progress, StoredStream, StoredWindow};
+pub use kept::{Export, ExportState, Kept, SavedQuery};
+pub use progress::{CoverageChange, Progress, StoredArchive, StoredStream, StoredWindow};
 pub use sqlite::SqliteControl;
 
 /// One environment and its trail.
@@ -117,6 +122,19 @@ pub struct Hold {
     pub created_at: Time,
 }
 
+/// A time in which a trail accepted no records because there was no space, until its record is in the trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// When the trail stopped.
+    pub began_at: Time,
+    /// Until when, as far as is known.
+    pub ended_at: Time,
+    /// How many appends were refused meanwhile …
+    pub submissions: u64,
+    /// … of how many records: each try counts.
+    pub records: u64,
+}
+
 /// What an erasure takes from the control database.
 #[derive(Clone, Debug, Default)]
 pub struct Scrub {
@@ -163,6 +181,8 @@ pub enum Scope {
     Ingest,
     /// Search, export and read entries.
     Read,
+    /// Provision people and groups of one source, and read what it has provisioned.
+    Scim,
     /// Everything.
     Admin,
 }
@@ -173,13 +193,14 @@ impl Scope {
         match self {
             Self::Ingest => "ingest",
             Self::Read => "read",
+            Self::Scim => "scim",
             Self::Admin => "admin",
         }
     }
 
     /// The scope with this word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Ingest, Self::Read, Self::Admin].into_iter().find(|scope| scope.as_str() == word)
+        [Self::Ingest, Self::Read, Self::Scim, Self::Admin].into_iter().find(|scope| scope.as_str() == word)
     }
 
     /// Whether this scope allows what `needed` allows.
@@ -219,7 +240,7 @@ pub enum SessionKind {
 
 /// The contract of the control database. Every method is durable when it returns.
 #[async_trait]
-pub trait Control: Send + Sync + std::fmt::Debug {
+pub trait Control: Kept {
     /// Adds an environment; [`StoreError::Invalid`] if there is one of this name.
     async fn create_environment(&self, environment: &Environment) -> Result<(), StoreError>;
     /// Every environment, by name.
@@ -242,6 +263,12 @@ pub trait Control: Send + Sync + std::fmt::Debug {
     async fn holds(&self, name: &EnvironmentName) -> Result<Vec<Hold>, StoreError>;
     /// Ends a hold and forgets whom it named; `false` if there is none of this number.
     async fn release_hold(&self, name: &EnvironmentName, id: i64) -> Result<bool, StoreError>;
+    /// Keeps an outage until it is told, or brings it up to date: `began_at` is its name.
+    async fn keep_outage(&self, name: &EnvironmentName, outage: &Outage) -> Result<(), StoreError>;
+    /// The outages that are not told yet, oldest first.
+    async fn outages(&self, name: &EnvironmentName) -> Result<Vec<Outage>, StoreError>;
+    /// Forgets an outage that the trail tells of.
+    async fn forget_outage(&self, name: &EnvironmentName, outage: &Outage) -> Result<(), StoreError>;
     /// Every stream of a source that is read, or was.
     async fn streams(&self, name: &EnvironmentName) -> Result<Vec<StoredStream>, StoreError>;
     /// The windows of a stream that have a part in `[from, to)`, in order.
@@ -253,6 +280,11 @@ pub trait Control: Send + Sync + std::fmt::Debug {
     ) -> Result<Vec<StoredWindow>, StoreError>;
     /// Puts what was rebuilt from the trail in the place of all ledgers; cursors stay.
     async fn replace_coverage(&self, name: &EnvironmentName, progress: &[Progress])
+    -> Result<(), StoreError>;
+    /// Every window of every schedule of an environment, by schedule and time.
+    async fn archived(&self, name: &EnvironmentName) -> Result<Vec<StoredArchive>, StoreError>;
+    /// Keeps what is known of a window, in the place of what was known before.
+    async fn keep_archived(&self, name: &EnvironmentName, archived: &StoredArchive)
     -> Result<(), StoreError>;
     /// Keeps rejected records.
     async fn reject(&self, name: &EnvironmentName, rejected: &[Rejected]) -> Result<(), StoreError>;

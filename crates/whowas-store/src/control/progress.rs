@@ -18,6 +18,21 @@ pub struct Progress {
     pub summary: Option<String>,
     /// What is known of some of its time.
     pub coverage: Option<CoverageChange>,
+    /// A window of a scheduled export that was written; then there need be no source.
+    pub archived: Option<StoredArchive>,
+}
+
+/// One window of a scheduled export, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredArchive {
+    /// The schedule.
+    pub schedule: String,
+    /// Its beginning.
+    pub from: Time,
+    /// The first moment behind it.
+    pub to: Time,
+    /// What is known of it.
+    pub entry: String,
 }
 
 /// A range of a stream's time with new windows in it, instead of those that began there.

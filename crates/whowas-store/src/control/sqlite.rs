@@ -10,18 +10,23 @@ use sqlx::{
 use whowas_event::{EnvironmentName, Time};
 
 use super::{
-    Commit, Control, Environment, ErasureEntry, Hold, Person, Progress, Rejected, Scope, Scrub, SecretHash,
-    SessionKind, StoredStream, StoredWindow, Token, sqlite_privacy, sqlite_progress,
+    Commit, Control, Environment, ErasureEntry, Hold, Outage, Person, Progress, Rejected, Scope, Scrub,
+    SecretHash, SessionKind, StoredArchive, StoredStream, StoredWindow, Token, sqlite_archived, sqlite_kept,
+    sqlite_outages, sqlite_privacy,
+    sqlite_progress,
 };
 use crate::StoreError;
 
 /// What leads from each version of the tables to the next, beginning with no tables at all. The version is
 /// kept in `user_version`. A step that was released is never changed: the next one is added.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 7] = [
     FIRST_TABLES,
     "ALTER TABLE rejected ADD COLUMN column_number INTEGER",
     sqlite_progress::TABLES,
     sqlite_privacy::TABLES,
+    sqlite_archived::TABLES,
+    sqlite_kept::TABLES,
+    sqlite_outages::TABLES,
 ];
 
 const FIRST_TABLES: &str = "
@@ -46,7 +51,7 @@ CREATE TABLE sessions (
 /// [`Control`] in SQLite: write-ahead log, `synchronous = FULL`, because it holds the commit point.
 #[derive(Debug)]
 pub struct SqliteControl {
-    pool: SqlitePool,
+    pub(super) pool: SqlitePool,
 }
 
 impl SqliteControl {
@@ -86,7 +91,7 @@ impl SqliteControl {
 }
 
 /// SQLite's integers are signed; positions stay far below their end.
-fn to_db(value: u64) -> i64 {
+pub(super) fn to_db(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
@@ -264,6 +269,7 @@ impl Control for SqliteControl {
             let numbers = serde_json::to_string(numbers).expect("numbers are plain data");
             sqlx::query(statement).bind(name.as_str()).bind(numbers).execute(&mut *transaction).await?;
         }
+        sqlx::query(sqlite_kept::ERASE_EXPORTS).bind(name.as_str()).execute(&mut *transaction).await?;
         transaction.commit().await?;
         // Rows that were overwritten before `secure_delete` was on may lie in free parts of pages, and the
         // write-ahead log has pages as they were.
@@ -295,6 +301,18 @@ impl Control for SqliteControl {
         progress: &[Progress],
     ) -> Result<(), StoreError> {
         sqlite_progress::replace(&self.pool, name, progress).await
+    }
+
+    async fn archived(&self, name: &EnvironmentName) -> Result<Vec<StoredArchive>, StoreError> {
+        sqlite_archived::all(&self.pool, name).await
+    }
+
+    async fn keep_archived(
+        &self,
+        name: &EnvironmentName,
+        archived: &StoredArchive,
+    ) -> Result<(), StoreError> {
+        sqlite_archived::write(&mut *self.pool.acquire().await?, name, archived).await
     }
 
     async fn people(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError> {
@@ -339,6 +357,18 @@ impl Control for SqliteControl {
             .execute(&self.pool)
             .await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    async fn keep_outage(&self, name: &EnvironmentName, outage: &Outage) -> Result<(), StoreError> {
+        sqlite_outages::keep(&self.pool, name, outage).await
+    }
+
+    async fn outages(&self, name: &EnvironmentName) -> Result<Vec<Outage>, StoreError> {
+        sqlite_outages::list(&self.pool, name).await
+    }
+
+    async fn forget_outage(&self, name: &EnvironmentName, outage: &Outage) -> Result<(), StoreError> {
+        sqlite_outages::forget(&self.pool, name, outage).await
     }
 
     async fn reject(&self, name: &EnvironmentName, list: &[Rejected]) -> Result<(), StoreError> {

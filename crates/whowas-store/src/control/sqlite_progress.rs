@@ -6,6 +6,7 @@ use whowas_event::{EnvironmentName, Time};
 use super::{
     progress::{CoverageChange, Progress, StoredStream, StoredWindow},
     sqlite::time,
+    sqlite_archived,
 };
 use crate::StoreError;
 
@@ -26,6 +27,12 @@ pub(super) async fn write(
     name: &EnvironmentName,
     progress: &Progress,
 ) -> Result<(), StoreError> {
+    if let Some(archived) = &progress.archived {
+        sqlite_archived::write(connection, name, archived).await?;
+    }
+    if progress.source.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
         "INSERT INTO streams (environment, source, stream, cursor, summary) VALUES (?, ?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET cursor = coalesce(excluded.cursor, cursor), summary = coalesce(excluded.summary, summary)",

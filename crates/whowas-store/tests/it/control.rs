@@ -5,8 +5,8 @@ use whowas_event::{Kind, Time};
 use whowas_store::{
     Person, StoreError,
     control::{
-        Commit, Control, CoverageChange, Environment, ErasureEntry, Hold, Progress, Rejected, Scope, Scrub,
-        SessionKind, SqliteControl, StoredWindow, Token,
+        Commit, Control, CoverageChange, Environment, ErasureEntry, Export, ExportState, Hold, Outage, Progress, Rejected, SavedQuery, Scope, Scrub,
+        SessionKind, SqliteControl, StoredArchive, StoredWindow, Token,
     },
 };
 
@@ -31,11 +31,28 @@ fn environment() -> Environment {
 async fn conforms(control: &dyn Control) {
     environments_commit_by_compare_and_swap(control).await;
     progress_is_committed_with_the_checkpoint(control).await;
+    windows_of_schedules_are_committed_or_not(control).await;
     rejected_records_are_kept_until_resolved(control).await;
     tokens_are_found_by_secret_until_revoked(control).await;
     sessions_end_once(control).await;
     holds_are_in_force_until_released(control).await;
+    exports_change_by_compare_and_swap(control).await;
+    saved_queries_have_one_title_for_each_owner(control).await;
     erasures_are_done_once_what_they_take_is_gone(control).await;
+    outages_are_kept_until_they_are_told(control).await;
+}
+
+async fn outages_are_kept_until_they_are_told(control: &dyn Control) {
+    let outage =
+        |began_at, records| Outage { began_at: at(began_at), ended_at: at(50), submissions: 2, records };
+    control.keep_outage(&name(), &outage(9, 7)).await.unwrap();
+    control.keep_outage(&name(), &outage(4, 1)).await.unwrap();
+    control.keep_outage(&name(), &outage(9, 8)).await.unwrap();
+    assert_eq!(control.outages(&name()).await.unwrap(), [outage(4, 1), outage(9, 8)]);
+    assert_eq!(control.outages(&"contoso/other".parse().unwrap()).await.unwrap(), []);
+    control.forget_outage(&name(), &outage(4, 1)).await.unwrap();
+    assert_eq!(control.outages(&name()).await.unwrap(), [outage(9, 8)]);
+    control.forget_outage(&name(), &outage(9, 8)).await.unwrap();
 }
 
 async fn environments_commit_by_compare_and_swap(control: &dyn Control) {
@@ -83,6 +100,7 @@ async fn progress_is_committed_with_the_checkpoint(control: &dyn Control) {
         cursor: Some("page 1".into()),
         summary: Some("new".into()),
         coverage: change(0, 40, vec![window(0, 10, "a"), window(10, 20, "b"), window(20, 40, "c")]),
+        archived: None,
     };
     let commit = |expected_size, progress| Commit {
         expected_size,
@@ -119,6 +137,31 @@ async fn progress_is_committed_with_the_checkpoint(control: &dyn Control) {
     let streams = control.streams(&name()).await.unwrap();
     let kept: Vec<_> = streams.iter().map(|one| (one.source.as_str(), one.cursor.as_deref())).collect();
     assert_eq!(kept, [("entra", Some("page 1")), ("files", None)]);
+}
+
+async fn windows_of_schedules_are_committed_or_not(control: &dyn Control) {
+    let archived = |from, entry: &str| StoredArchive {
+        schedule: "weekly".into(),
+        from: at(from),
+        to: at(from + 7),
+        entry: entry.into(),
+    };
+    let size = control.environment(&name()).await.unwrap().unwrap().size;
+    let commit = |expected_size, one| Commit {
+        expected_size,
+        size,
+        checkpoint: "same".into(),
+        progress: vec![Progress { archived: Some(one), ..Progress::default() }],
+        ..Commit::default()
+    };
+    let streams = control.streams(&name()).await.unwrap().len();
+    assert!(!control.commit(&name(), &commit(size + 1, archived(0, "lost"))).await.unwrap());
+    assert_eq!(control.archived(&name()).await.unwrap(), []);
+    control.keep_archived(&name(), &archived(7, "failed")).await.unwrap();
+    assert!(control.commit(&name(), &commit(size, archived(0, "done"))).await.unwrap());
+    control.keep_archived(&name(), &archived(7, "done")).await.unwrap();
+    assert_eq!(control.archived(&name()).await.unwrap(), [archived(0, "done"), archived(7, "done")]);
+    assert_eq!(control.streams(&name()).await.unwrap().len(), streams, "a schedule is no source");
 }
 
 async fn rejected_records_are_kept_until_resolved(control: &dyn Control) {
@@ -187,6 +230,81 @@ async fn holds_are_in_force_until_released(control: &dyn Control) {
     assert_eq!(control.holds(&name()).await.unwrap(), []);
 }
 
+pub(crate) fn export() -> Export {
+    Export {
+        id: 0,
+        state: ExportState::Waiting,
+        asked_by: "administrator".into(),
+        asked_at: at(7),
+        query: "user-login-events".into(),
+        from: at(1),
+        to: at(9),
+        filter: "user:ada".into(),
+        format: "csv".into(),
+        is_evidence: false,
+        tree_size: 12,
+        total: 3,
+        rows: 0,
+        bytes: 0,
+        sha256: None,
+        reason: None,
+        finished_at: None,
+    }
+}
+
+async fn exports_change_by_compare_and_swap(control: &dyn Control) {
+    let mut first = export();
+    first.id = control.add_export(&name(), &first).await.unwrap();
+    let other = "contoso/other".parse().unwrap();
+    assert_eq!(control.exports(&other).await.unwrap(), []);
+    let second = Export { id: control.add_export(&name(), &export()).await.unwrap(), ..export() };
+    assert_eq!(control.exports(&name()).await.unwrap(), [second.clone(), first.clone()]);
+    let done = Export {
+        state: ExportState::Done,
+        rows: 3,
+        bytes: 99,
+        sha256: Some("ab".into()),
+        finished_at: Some(at(8)),
+        ..first.clone()
+    };
+    assert!(!control.change_export(&name(), ExportState::Running, &done).await.unwrap());
+    assert!(!control.change_export(&other, ExportState::Waiting, &done).await.unwrap());
+    assert!(control.change_export(&name(), ExportState::Waiting, &done).await.unwrap());
+    let failed = Export { state: ExportState::Failed, reason: Some("disk".into()), ..second };
+    assert!(control.change_export(&name(), ExportState::Waiting, &failed).await.unwrap());
+    assert_eq!(control.exports(&name()).await.unwrap(), [failed.clone(), done]);
+    assert!(control.forget_export(&name(), failed.id).await.unwrap());
+    assert!(!control.forget_export(&name(), failed.id).await.unwrap());
+    let third = control.add_export(&name(), &export()).await.unwrap();
+    assert!(third > failed.id, "a number is given once");
+}
+
+async fn saved_queries_have_one_title_for_each_owner(control: &dyn Control) {
+    let query = SavedQuery {
+        id: 0,
+        title: "Ada".into(),
+        owner: "administrator".into(),
+        is_shared: false,
+        params: "filter=user%3Aada".into(),
+        saved_at: at(5),
+    };
+    let id = control.save_query(&name(), &query).await.unwrap();
+    assert!(matches!(control.save_query(&name(), &query).await, Err(StoreError::Invalid(_))));
+    let theirs = SavedQuery { owner: "token 1".into(), ..query.clone() };
+    let second = control.save_query(&name(), &theirs).await.unwrap();
+    assert!(control.change_query(&name(), id, "Leavers", true).await.unwrap());
+    assert!(!control.change_query(&name(), 99, "Leavers", true).await.unwrap());
+    let changed = SavedQuery { id, title: "Leavers".into(), is_shared: true, ..query.clone() };
+    assert_eq!(control.saved_queries(&name()).await.unwrap(), [SavedQuery { id: second, ..theirs }, changed]);
+    let third = control.save_query(&name(), &query).await.unwrap();
+    let double = control.change_query(&name(), third, "Leavers", false).await;
+    assert!(matches!(double, Err(StoreError::Invalid(_))));
+    for id in [id, second, third] {
+        assert!(control.forget_query(&name(), id).await.unwrap());
+        assert!(!control.forget_query(&name(), id).await.unwrap());
+    }
+}
+
 async fn erasures_are_done_once_what_they_take_is_gone(control: &dyn Control) {
     let person = |id: &str, position| Person {
         id: id.into(),
@@ -242,7 +360,7 @@ async fn older_tables_are_brought_up_to_date_and_newer_ones_are_refused() {
         connection.close().await.unwrap();
     };
     conforms(&SqliteControl::open(&path).await.unwrap()).await;
-    sql("ALTER TABLE rejected DROP COLUMN column_number; DROP TABLE erasures; DROP TABLE holds; ALTER TABLE environments DROP COLUMN last_recorded_at; DROP TABLE streams; DROP TABLE coverage; PRAGMA user_version = 1").await;
+    sql("ALTER TABLE rejected DROP COLUMN column_number; DROP TABLE outages; DROP TABLE erasures; DROP TABLE holds; ALTER TABLE environments DROP COLUMN last_recorded_at; DROP TABLE streams; DROP TABLE coverage; DROP TABLE archived; DROP TABLE exports; DROP TABLE saved_queries; PRAGMA user_version = 1").await;
     let control = SqliteControl::open(&path).await.unwrap();
     let kept = control.rejected(&name(), 0, 10).await.unwrap();
     assert_eq!(kept.iter().map(|one| (one.record, one.column)).collect::<Vec<_>>(), [(5, None)]);

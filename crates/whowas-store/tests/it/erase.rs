@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -11,7 +12,12 @@ use whowas_event::{
     Activity, Admitted, Draft, Erasure, Event, Kind, NativeId, Reach, Time, admit, admit::RawData,
     whose::Person,
 };
-use whowas_store::{ErasureOrder, Store, Trail, audit::audit_copy, control::Rejected, erase::add};
+use whowas_store::{
+    ErasureOrder, Store, Trail,
+    audit::audit_copy,
+    control::{Export, ExportState, Rejected},
+    erase::add,
+};
 
 use crate::world::{append, audit, login, name, open};
 
@@ -151,6 +157,13 @@ async fn world(folder: &Path) -> (Store, std::sync::Arc<Trail>) {
     };
     let list = [rejected(1, "who;Ada Lovelace;198.51.100.77"), rejected(2, "who;Bob")];
     store.control().reject(&name(), &list).await.unwrap();
+    let export = Export { filter: "user:\"Ada Lovelace\"".into(), ..crate::control::export() };
+    let export = Export { id: store.control().add_export(&name(), &export).await.unwrap(), ..export };
+    let done = Export { state: ExportState::Done, ..export };
+    assert!(store.control().change_export(&name(), ExportState::Waiting, &done).await.unwrap());
+    let files = store.export_files(&name());
+    files.begin(done.id).unwrap().write_all(b"user_name\r\nada.lovelace@contoso.example\r\n").unwrap();
+    files.publish(done.id).unwrap();
     (store, trail)
 }
 
@@ -190,6 +203,9 @@ async fn a_person_is_gone_from_every_file_and_every_proof_still_holds() {
     // 80 records, her directory entry, and the text that mentions her.
     assert_eq!(snapshot.erased.len(), 82);
     assert_eq!(store.control().rejected(&name(), 0, 10).await.unwrap().len(), 1);
+    let [export] = store.control().exports(&name()).await.unwrap().try_into().unwrap();
+    assert_eq!((export.state, export.filter.as_str()), (ExportState::Erased, ""));
+    assert!(store.export_files(&name()).open(export.id).unwrap().is_none());
     // Nothing that was signed has changed.
     assert_eq!(trail.leaves(0..size).await.unwrap(), leaves);
     let keys = [trail.verifying_key().clone()];

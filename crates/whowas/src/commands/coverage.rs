@@ -117,7 +117,7 @@ fn remarks(report: &StreamReport, now: Time) -> Vec<String> {
 }
 
 /// Puts what the trail's own records say in the place of the ledger.
-async fn rebuild(store: &Store, trail: &Trail) -> Result<(), Failure> {
+pub(super) async fn rebuild(store: &Store, trail: &Trail) -> Result<(), Failure> {
     let statement = "SELECT CAST(occurred_at AS BIGINT) AS at, CAST(body AS VARCHAR) AS body \
                      FROM records WHERE kind = 'coverage' ORDER BY position";
     let mut batches = Engine::new()?.sql(trail, statement, store.clock().now()).await?;

@@ -3,13 +3,11 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::{Map, Value, json};
-use whowas_event::{EnvironmentName, Erasure, Kind, Reach};
+use whowas_event::{Erasure, Kind, Reach};
+use whowas_query::select::{Holds, Pass, Selector, forget_queries, rejected, survey};
 use whowas_store::{ErasureOrder, Store, Trail};
 
-use super::{
-    access,
-    select::{Holds, Pass, Selector, survey},
-};
+use super::access;
 use crate::{
     cli::{Erase, Global},
     config,
@@ -17,11 +15,8 @@ use crate::{
     output,
 };
 
-/// Rejected records that are in memory at once: each has at most 1 MiB.
-const PAGE_RECORDS: u32 = 64;
-
 pub(crate) async fn run(global: &Global, args: Erase) -> Result<u8, Failure> {
-    let store = config::open(global, false).await?;
+    let store = config::open_or_say(global, &args.environment, "erasures").await?;
     let name = args.environment.clone();
     let trail = store.trail(&name).await?;
     if args.list {
@@ -34,7 +29,7 @@ pub(crate) async fn run(global: &Global, args: Erase) -> Result<u8, Failure> {
         Some(file) => again(&trail, file, holds).await?,
         None => survey(&trail, selector(&trail, &args).await?, holds).await?,
     };
-    pass.erasure.rejected = rejected(&store, &name, &pass.selector).await?;
+    pass.erasure.rejected = rejected(store.control().as_ref(), &name, &pass.selector).await?;
     if let Some(hold) = pass.held_by {
         return Err(Failure::not_understood(format!(
             "{} of the records are under legal hold {hold}: nothing was erased",
@@ -42,11 +37,7 @@ pub(crate) async fn run(global: &Global, args: Erase) -> Result<u8, Failure> {
         )));
     }
     let reason = args.reason.clone().unwrap_or_default();
-    if matches!(&pass.selector, Selector::Person(person) if person.mentions(&reason)) {
-        return Err(Failure::not_understood(
-            "the reason names the person, and stays in the trail: say why without the name",
-        ));
-    }
+    pass.selector.check_reason(&reason)?;
     let is_empty = pass.erasure == Erasure::default();
     if args.dry_run || is_empty {
         // Whoever looks leaves a trace, without the name that is to go.
@@ -69,6 +60,7 @@ pub(crate) async fn run(global: &Global, args: Erase) -> Result<u8, Failure> {
     // Only the store may hold the trail while it is opened anew.
     drop(trail);
     let receipt = store.erase(&name, order).await?;
+    forget_queries(store.control().as_ref(), &name, &pass.selector).await?;
     store.close().await?;
     report(global, &pass, receipt.first_position)?;
     Ok(DONE)
@@ -76,8 +68,8 @@ pub(crate) async fn run(global: &Global, args: Erase) -> Result<u8, Failure> {
 
 async fn selector(trail: &Trail, args: &Erase) -> Result<Selector, Failure> {
     match (&args.selection.user, &args.selection.filter) {
-        (Some(user), _) => Selector::person(trail, user).await,
-        (None, Some(filter)) => Selector::filter(filter),
+        (Some(user), _) => Ok(Selector::person(trail, user).await?),
+        (None, Some(filter)) => Ok(Selector::filter(filter)?),
         (None, None) => Err(Failure::not_understood("whose data? Give --user, --filter or --again")),
     }
 }
@@ -130,18 +122,6 @@ async fn list(store: &Store, trail: &Trail) -> Result<(), Failure> {
         }))?;
     }
     Ok(())
-}
-
-/// Numbers of the rejected records that name the person.
-async fn rejected(store: &Store, name: &EnvironmentName, selector: &Selector) -> Result<Vec<u64>, Failure> {
-    let (mut found, mut after) = (Vec::new(), 0);
-    loop {
-        let page = store.control().rejected(name, after, PAGE_RECORDS).await?;
-        let Some(last) = page.last() else { return Ok(found) };
-        after = last.id;
-        let meant = page.iter().filter(|one| selector.is_rejected(one));
-        found.extend(meant.filter_map(|one| u64::try_from(one.id).ok()));
-    }
 }
 
 fn report(global: &Global, pass: &Pass, position: Option<u64>) -> Result<(), Failure> {

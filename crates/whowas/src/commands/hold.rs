@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 use whowas_event::{EnvironmentName, Event, Kind, NativeId, Status};
+use whowas_query::select::Selector;
 use whowas_store::{Store, Trail, control};
 
-use super::{access, select::Selector};
+use super::access;
 use crate::{
     cli::{Global, Hold, Selection},
     config,
@@ -13,7 +14,7 @@ use crate::{
 };
 
 pub(crate) async fn run(global: &Global, command: Hold) -> Result<u8, Failure> {
-    let store = config::open(global, false).await?;
+    let store = config::open_or_say(global, environment(&command), "holds").await?;
     match command {
         Hold::Add { environment, selection, all, reason } => {
             add(global, &store, &environment, (selection, all), reason).await?;
@@ -48,6 +49,14 @@ pub(crate) async fn run(global: &Global, command: Hold) -> Result<u8, Failure> {
     }
     store.close().await?;
     Ok(DONE)
+}
+
+fn environment(command: &Hold) -> &EnvironmentName {
+    match command {
+        Hold::Add { environment, .. } | Hold::List { environment } | Hold::Release { environment, .. } => {
+            environment
+        }
+    }
 }
 
 async fn add(

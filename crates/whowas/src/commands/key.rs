@@ -43,7 +43,7 @@ async fn rotate(
     reason: &str,
     statement: &Path,
 ) -> Result<u8, Failure> {
-    let store = config::open(global, false).await?;
+    let store = config::open_or_say(global, name, "key/rotate").await?;
     // Opened for writing first: after the rotation nobody could make the statement under the old key.
     let failed = |e: std::io::Error| Failure::file(statement, &e);
     fs::write(statement, "").map_err(failed)?;

@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 use whowas_event::{Draft, admit, admit::RawData};
 use whowas_format::{
-    Input, Item, Problem, Stop,
+    Input, Item, Place, Problem, Stop,
     dialect::{self, Sourced},
     read_each,
 };
@@ -28,7 +28,6 @@ pub(crate) fn run(args: Normalize) -> Result<u8, Failure> {
     let mut printer = Printer {
         dialect: args.dialect,
         format: "",
-        record: 0,
         rejected: 0,
         out: BufWriter::new(io::stdout().lock()),
         failed: None,
@@ -68,7 +67,6 @@ pub(crate) fn run(args: Normalize) -> Result<u8, Failure> {
 struct Printer<W: Write> {
     dialect: Dialect,
     format: &'static str,
-    record: u64,
     rejected: u64,
     out: W,
     failed: Option<io::Error>,
@@ -77,7 +75,7 @@ struct Printer<W: Write> {
 impl<W: Write> Printer<W> {
     fn print(&mut self, item: Item) -> Result<(), Stop> {
         let written = match item {
-            Item::Draft(draft) => self.draft(draft),
+            Item::Draft(draft, place) => self.draft(draft, place),
             Item::Problem(problem) => self.reject(&problem),
             Item::SetAside { .. } => Ok(()),
         };
@@ -87,8 +85,7 @@ impl<W: Write> Printer<W> {
         })
     }
 
-    fn draft(&mut self, draft: Draft) -> io::Result<()> {
-        self.record += 1;
+    fn draft(&mut self, draft: Draft, place: Place) -> io::Result<()> {
         let raw = draft.raw.clone();
         match admit(draft, RawData::Kept) {
             Ok(admitted) => {
@@ -103,7 +100,7 @@ impl<W: Write> Printer<W> {
             }
             Err(rejection) => {
                 self.rejected += 1;
-                eprintln!("{}", json!({"record": self.record, "reason": rejection.to_string()}));
+                tell(place, &rejection.to_string());
                 Ok(())
             }
         }
@@ -111,7 +108,7 @@ impl<W: Write> Printer<W> {
 
     fn reject(&mut self, problem: &Problem) -> io::Result<()> {
         self.rejected += 1;
-        tell(problem);
+        tell(problem.place, &problem.reason);
         Ok(())
     }
 
@@ -122,11 +119,11 @@ impl<W: Write> Printer<W> {
 }
 
 /// One line on standard error for a record that is not understood.
-pub(crate) fn tell(problem: &Problem) {
-    let mut value = json!({"record": problem.place.record, "reason": problem.reason});
-    if let (Value::Object(members), Some(line)) = (&mut value, problem.place.line) {
+pub(crate) fn tell(place: Place, reason: &str) {
+    let mut value = json!({"record": place.record, "reason": reason});
+    if let (Value::Object(members), Some(line)) = (&mut value, place.line) {
         members.insert("line".to_owned(), line.into());
-        if let Some(column) = problem.place.column {
+        if let Some(column) = place.column {
             members.insert("column".to_owned(), column.into());
         }
     }

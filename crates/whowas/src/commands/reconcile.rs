@@ -136,12 +136,12 @@ fn read(args: &Reconcile, options: Options) -> Result<Export, Failure> {
     let format = Some(args.reading.format.as_str()).filter(|format| *format != "auto");
     let mut sink = |item: Item| -> Result<(), Stop> {
         match item {
-            Item::Draft(draft) if draft.event.kind == Kind::Login => {
+            Item::Draft(draft, _) if draft.event.kind == Kind::Login => {
                 let id = draft.event.native_id.as_str().to_owned();
                 export.ids.insert(id, (draft.event.occurred_at, None));
                 export.is_too_large = export.ids.len() > IDS_MAX;
             }
-            Item::Draft(_) | Item::SetAside { .. } => export.set_aside += 1,
+            Item::Draft(..) | Item::SetAside { .. } => export.set_aside += 1,
             Item::Problem(_) => export.rejected += 1,
         }
         if export.is_too_large { Err(Stop) } else { Ok(()) }

@@ -7,77 +7,29 @@
 use std::fs;
 
 use serde_json::{Map, json};
-use whowas_event::{EnvironmentName, Kind, Reach, Record, Time};
+use whowas_event::{EnvironmentName, Kind};
 use whowas_export::evidence::{Disclose, record};
+use whowas_query::select::{Holds, Rule, Selector, cutoff};
 use whowas_store::{ErasureOrder, Store};
 
-use super::{
-    access,
-    select::{Holds, Pass, Selector},
-};
+use super::access;
 use crate::{
     cli::{Global, Retain},
     config,
     failure::{DONE, Failure},
-    output, times,
+    output,
 };
 
-/// A rule, and what a pass over the trail finds of it.
-struct Rule {
-    pass: Pass,
-    /// Records of what happened before are past the rule, also those that were imported later.
-    cutoff: Time,
-    /// The kind of record; every one if none.
-    kind: Option<Kind>,
-    /// The first position that is not past every rule, or is held.
-    first_kept: u64,
-}
-
-impl Rule {
-    fn is_old(&self, record: &Record) -> bool {
-        record.event.occurred_at < self.cutoff
-    }
-
-    fn look(&mut self, position: u64, record: &Record, raw: &[u8]) {
-        let is_kind = self.kind.is_none_or(|kind| kind == record.event.kind);
-        let reach = self.pass.selector.reach(record, raw, &self.pass.snapshot);
-        let held = self.pass.held;
-        if is_kind && self.is_old(record) && reach.is_some() {
-            self.pass.take(position, record, raw, Reach::All);
-        }
-        if !self.is_old(record) || self.pass.held > held {
-            self.first_kept = self.first_kept.min(position);
-        }
-    }
-}
-
 pub(crate) async fn run(global: &Global, args: Retain) -> Result<u8, Failure> {
-    let kind = match args.kind.as_str() {
-        "all" => None,
-        word => {
-            let kinds = [Kind::Login, Kind::Identity, Kind::Access, Kind::Coverage];
-            let kind = Kind::from_word(word).filter(|kind| kinds.contains(kind));
-            Some(kind.ok_or_else(|| {
-                Failure::not_understood(format!(
-                    "--kind {word}: use login, identity, access, coverage or all"
-                ))
-            })?)
-        }
-    };
+    let kind = Rule::kind(&args.kind)?;
     let selector = args.filter.as_deref().map_or(Ok(Selector::All), Selector::filter)?;
-    let store = config::open(global, false).await?;
+    let store = config::open_or_say(global, &args.environment, "retention").await?;
     let now = store.clock().now();
-    let cutoff = times::ago(&args.older_than, now)?;
+    let cutoff = cutoff(&args.older_than, now)?;
     let name = args.environment.clone();
     let trail = store.trail(&name).await?;
     let holds = Holds::of(&trail, store.control().holds(&name).await?).await?;
-    let first_kept = trail.snapshot().size;
-    let rule = Rule { pass: Pass::new(&trail, selector, holds), cutoff, kind, first_kept };
-    let look = |rule: &mut Rule, position: u64, record: &Record, raw: &[u8]| rule.look(position, record, raw);
-    let mut rule = trail.visit(rule, look).await?;
-    if args.prune {
-        rule.pass.erasure.minimum_index = rule.first_kept;
-    }
+    let rule = Rule::survey(&trail, (selector, holds), (kind, cutoff), args.prune).await?;
     let is_empty = rule.pass.erasure == whowas_event::Erasure::default();
     if args.dry_run || is_empty {
         let body = json!({ "cutoff": cutoff.to_string(), "records": rule.pass.erasure.records.len() });

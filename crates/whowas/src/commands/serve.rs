@@ -11,15 +11,17 @@ use serde_json::json;
 use whowas_collect::{Delivery, ImportOptions, import_file};
 use whowas_event::{EnvironmentName, Time, admit::RawData};
 use whowas_server::{Limits, Options, ServeError, Server, TlsFiles, WitnessAddress};
-use whowas_store::{Store, Trail};
+use whowas_store::{Clock, Store, Trail};
 
 use super::syslog::Syslog;
 use crate::{
     cli::{Global, Serve},
-    config::{self, Settings, WitnessSetting},
+    config::{self, Settings, SystemClock, WitnessSetting},
     demo::{self, World},
     failure::{DONE, Failure},
-    output, sources,
+    output,
+    schedules::{schedules, webhooks},
+    sources,
 };
 
 /// Where the console is if nobody says: this machine only.
@@ -31,6 +33,8 @@ pub(crate) async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
     let options = options(global, &args)?;
     let witnesses = witnesses(global)?;
     let sources = sources::sources(&Settings::load(global)?.source)?;
+    let scheduled = schedules(&Settings::load(global)?.schedule, SystemClock.now())?;
+    let webhooks = webhooks(&Settings::load(global)?.webhook)?;
     let store = Arc::new(config::open(global, true).await?);
     if args.demo {
         create_demo(global, &store).await?;
@@ -39,6 +43,7 @@ pub(crate) async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
     let engine = config::engine(global)?;
     let server = Server::bind_with(store.clone(), options, engine).await.map_err(failure)?;
     let server = server.with_witnesses(witnesses).await.map_err(failure)?;
+    let server = server.with_schedules(scheduled, webhooks);
     let (url, link) = (server.url(), server.sign_in_link().await?);
     if global.json {
         let listening: Vec<_> = syslog

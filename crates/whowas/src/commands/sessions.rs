@@ -41,8 +41,7 @@ fn pair(args: &Sessions, path: &Path, rules: SessionRules, now: Time) -> Result<
     let options = import::read_options(&args.reading, now)?;
     let format = import::format_name(&args.reading);
     let name = path.display().to_string();
-    let gathering =
-        RefCell::new(Gathering { builder: SessionBuilder::new(rules), format: "", record: 0, rejected: 0 });
+    let gathering = RefCell::new(Gathering { builder: SessionBuilder::new(rules), format: "", rejected: 0 });
     let mut begin = |start: whowas_format::FileStart<'_>| {
         gathering.borrow_mut().format = start.format.name;
         Ok(())
@@ -67,7 +66,6 @@ fn pair(args: &Sessions, path: &Path, rules: SessionRules, now: Time) -> Result<
 struct Gathering {
     builder: SessionBuilder,
     format: &'static str,
-    record: u64,
     rejected: u64,
 }
 
@@ -77,27 +75,18 @@ impl Gathering {
             Item::SetAside { .. } => {}
             Item::Problem(problem) => {
                 self.rejected += 1;
-                normalize::tell(&problem);
+                normalize::tell(problem.place, &problem.reason);
             }
-            Item::Draft(draft) => {
-                self.record += 1;
-                match admit(draft, RawData::Dropped) {
-                    Ok(admitted) => {
-                        let (source, format, event) = (self.format, self.format, &admitted.event);
-                        self.builder.insert(LoginRecord {
-                            source,
-                            format,
-                            revision: 0,
-                            position: None,
-                            event,
-                        });
-                    }
-                    Err(rejection) => {
-                        self.rejected += 1;
-                        eprintln!("{}", json!({"record": self.record, "reason": rejection.to_string()}));
-                    }
+            Item::Draft(draft, place) => match admit(draft, RawData::Dropped) {
+                Ok(admitted) => {
+                    let (source, format, event) = (self.format, self.format, &admitted.event);
+                    self.builder.insert(LoginRecord { source, format, revision: 0, position: None, event });
                 }
-            }
+                Err(rejection) => {
+                    self.rejected += 1;
+                    normalize::tell(place, &rejection.to_string());
+                }
+            },
         }
         Ok(())
     }

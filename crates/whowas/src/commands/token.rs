@@ -18,7 +18,7 @@ pub(crate) async fn run(global: &Global, command: cli::Token) -> Result<u8, Fail
     match command {
         cli::Token::Create { scope, environment, source } => {
             let scope = Scope::from_word(&scope).ok_or_else(|| {
-                Failure::not_understood(format!("there is no scope {scope}; use ingest, read or admin"))
+                Failure::not_understood(format!("there is no scope {scope}; use ingest, read, scim or admin"))
             })?;
             if let Some(name) = &environment {
                 known(&store.environments().await?, name)?;

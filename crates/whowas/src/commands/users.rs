@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 use whowas_event::EnvironmentName;
 use whowas_store::{Person, Snapshot};
 
-use super::access;
+use super::{access, search};
 use crate::{
     cli::{Global, Users},
     config,
     failure::{DONE, Failure},
-    output,
+    output, times,
 };
 
 pub(crate) async fn run(global: &Global, command: Users) -> Result<u8, Failure> {
@@ -19,7 +19,10 @@ pub(crate) async fn run(global: &Global, command: Users) -> Result<u8, Failure> 
             let people = people(global, &environment, json!({})).await?;
             show(global, people.directory.iter().collect())
         }
-        Users::Show { environment, user } => {
+        Users::Show { environment, history: true, as_of, user } => {
+            history(global, &environment, as_of.as_deref(), &user).await
+        }
+        Users::Show { environment, user, .. } => {
             let people = people(global, &environment, json!({"user": user})).await?;
             let found = people.directory.find(Some(&user), Some(&user), Some(&user));
             let found = found.ok_or_else(|| {
@@ -30,6 +33,51 @@ pub(crate) async fn run(global: &Global, command: Users) -> Result<u8, Failure> 
             show(global, vec![found])
         }
     }
+}
+
+/// What directories said of one person, from when to when.
+async fn history(
+    global: &Global,
+    environment: &EnvironmentName,
+    as_of: Option<&str>,
+    user: &str,
+) -> Result<u8, Failure> {
+    let zone = times::zone(global.timezone.as_deref())?;
+    let store = config::open(global, false).await?;
+    let now = store.clock().now();
+    let as_of = search::as_of(as_of, now, &zone)?;
+    let trail = store.trail(environment).await?;
+    let found = config::engine(global)?.user_history(&trail, user, as_of, now).await?;
+    let body = json!({"rows": found.versions.len(), "tree_size": found.tree_size});
+    access::record(&trail, "users", body, json!({"user": user}), now).await?;
+    store.close().await?;
+    if found.versions.is_empty() {
+        return Err(Failure::not_understood(format!("no directory of {environment} told of {user}")));
+    }
+    if global.json {
+        for version in &found.versions {
+            output::json_line(version)?;
+        }
+        return Ok(DONE);
+    }
+    let rows = found.versions.iter().map(|version| {
+        let to = match version.to {
+            Some(to) => times::show(to, &zone),
+            None if version.is_removed => "deleted".to_owned(),
+            None => String::new(),
+        };
+        let texts = [&version.uid, &version.name, &version.full_name, &version.email_addr];
+        let mut cells = vec![times::show(version.from, &zone), to];
+        cells.extend(texts.into_iter().map(|text| text.clone().unwrap_or_default()));
+        cells.push(version.source.clone());
+        cells
+    });
+    output::table(&["from", "to", "id", "login name", "name", "e-mail", "source"], rows)?;
+    let told = found.versions.len() as u64;
+    if told < found.total {
+        eprintln!("the newest {told} of {} are shown", found.total);
+    }
+    Ok(DONE)
 }
 
 async fn people(

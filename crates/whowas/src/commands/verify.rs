@@ -3,6 +3,8 @@
 mod live;
 mod offline;
 
+pub(super) use offline::print_findings;
+
 use std::{
     fs::File,
     io::Read,
@@ -11,7 +13,7 @@ use std::{
 
 use serde_json::json;
 use whowas_export::evidence::{Finding, bundle::ZIP_MAGIC, copy, record::PROOF_MAGIC};
-use whowas_store::{Store, audit::Audit, control::Environment};
+use whowas_store::{PendingRotation, Store, audit::Audit, control::Environment};
 use whowas_tlog::{
     note::{Note, VerifyingKey},
     policy::Policy,
@@ -120,6 +122,7 @@ async fn check(
     trust: &Trust<'_>,
 ) -> Result<u8, Failure> {
     let audit = store.audit(environment).await?;
+    let rotation = store.pending_rotation(environment)?;
     let key = store.verifying_key(environment)?;
     let vkey = key.to_string();
     let mut findings: Vec<Finding> = audit.findings.iter().map(finding).collect();
@@ -143,13 +146,29 @@ async fn check(
         output::json_line(&json!({
             "environment": environment.name, "origin": environment.origin, "vkey": vkey,
             "verified": code == DONE, "size": audit.size, "root": audit.root, "leaves": audit.leaves,
-            "erased": audit.erased,
+            "erased": audit.erased, "pending_rotation": rotation.as_ref().map(|one| one.next.to_string()),
             "findings": findings,
         }))?;
     } else {
         print(environment, &vkey, &audit, &findings, trust)?;
+        if let Some(rotation) = rotation {
+            print_pending(&rotation)?;
+        }
     }
     Ok(code)
+}
+
+/// Neither broken nor done: the folder is as a crash left it.
+fn print_pending(rotation: &PendingRotation) -> Result<(), Failure> {
+    output::line(format_args!(
+        "  pending: a rotation of the key to {} was interrupted; opening the trail {}",
+        rotation.next,
+        if rotation.signs {
+            "completes it: the new key signs already"
+        } else {
+            "undoes it: the new key never signed"
+        }
+    ))
 }
 
 fn finding(found: &whowas_store::audit::Finding) -> Finding {

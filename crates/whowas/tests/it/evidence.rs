@@ -121,7 +121,7 @@ fn a_token_is_shown_once_and_can_be_revoked() {
     world
         .run("token create --scope everything")
         .exits(2)
-        .says("there is no scope everything; use ingest, read or admin");
+        .says("there is no scope everything; use ingest, read, scim or admin");
     world
         .run("token create --scope read --environment contoso/nowhere")
         .exits(2)

@@ -251,6 +251,19 @@ fn a_giant_line_costs_itself_only() {
 }
 
 #[test]
+fn what_admission_refuses_has_its_place_too() {
+    let world = World::new();
+    let event = |user: &str| {
+        json!({ "occurred_at": "2026-11-10T09:00:00Z", "activity": "logon", "user": { "name": user } })
+            .to_string()
+    };
+    world.file("long.ndjson", [event("ada"), String::new(), event(&"x".repeat(20_000))].join("\n"));
+    import(&world, "long.ndjson", 3);
+    assert_listed(&world, &["long.ndjson, line 3, column 1: user.name has 20000 bytes, more than the "]);
+    world.run("normalize long.ndjson --as ecs").exits(3).says("\"line\":3").says("user.name has 20000 bytes");
+}
+
+#[test]
 fn a_gzip_bomb_is_put_down() {
     let world = World::new();
     let mut record = GzEncoder::new(Vec::new(), Compression::fast());

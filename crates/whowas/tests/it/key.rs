@@ -85,6 +85,57 @@ fn a_live_log_is_verified_over_http() {
     drop(serving);
 }
 
+/// Wherever a rotation is killed, the stopped folder is not broken: a rotation is pending, and which end it
+/// will have is said.
+#[test]
+fn a_rotation_that_was_killed_is_pending_and_not_broken() {
+    let can = Command::new("strace").args(["-o", "/dev/null", "true"]).status();
+    if !can.is_ok_and(|status| status.success()) {
+        println!("skipped: there is no strace here, or it may not trace");
+        return;
+    }
+    let world = World::with(&["portal.ndjson"]);
+    let old = vkey(&world);
+    world.run(&format!("mirror --environment {P_E} --out before")).exits(0);
+    fs::copy(world.path("before/checkpoint"), world.path("kept")).unwrap();
+    Command::new("cp").arg("-r").arg(world.path("data")).arg(world.path("whole")).status().unwrap();
+    let (mut undone, mut completed) = (0, 0);
+    for step in 1.. {
+        assert!(step < 200, "the rotation does not end");
+        fs::remove_dir_all(world.path("data")).unwrap();
+        Command::new("cp").arg("-r").arg(world.path("whole")).arg(world.path("data")).status().unwrap();
+        let calls = "fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat";
+        let run = Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e"])
+            .arg(format!("inject={calls}:signal=KILL:when={step}"))
+            .arg(env!("CARGO_BIN_EXE_whowas"))
+            .args(rotate("statement").split(' '))
+            .current_dir(world.path(""))
+            .env("WHOWAS_DATA", world.path("data"))
+            .env_remove("TZ")
+            .output()
+            .unwrap();
+        let verified = world.run("verify data --checkpoint kept").exits(0);
+        let is_pending = verified.stdout.contains("pending: a rotation of the key");
+        let next = world.path("data/keys/contoso/production.key.next");
+        // A key that was cut while it was written is none, and has never signed.
+        assert!(!is_pending || next.exists(), "{step}: {verified}");
+        let will_complete = verified.stdout.contains("completes it");
+        world.run(&format!("search --environment {P_E} --from 2026-11-01")).exits(0);
+        let is_new = vkey(&world) != old;
+        assert!(!is_pending || will_complete == is_new, "{step}: {verified}");
+        assert!(!next.exists(), "{step}");
+        world.run("verify data --checkpoint kept").exits(0);
+        undone += usize::from(is_pending && !is_new);
+        completed += usize::from(is_pending && is_new);
+        if run.status.success() {
+            break;
+        }
+    }
+    println!("pending rotations: {undone} undone, {completed} completed");
+    assert!(undone > 0 && completed > 0, "{undone} undone, {completed} completed");
+}
+
 /// Wherever a rotation is killed, the trail has one key afterward, and goes on.
 #[test]
 fn a_rotation_that_was_killed_is_completed_or_undone() {

@@ -78,6 +78,42 @@ pub fn verify(bundle: impl Read + Seek, policy: &Policy, pinned: Option<&Note>) 
     report
 }
 
+/// Copies the rows out of a bundle. Nothing is checked.
+///
+/// # Errors
+/// It is no sound zip, has no such file, or the copy cannot be written.
+pub fn extract_data(
+    bundle: impl Read + Seek,
+    manifest: &Manifest,
+    out: &mut impl io::Write,
+) -> io::Result<u64> {
+    let mut zip = ZipArchive::new(bundle)?;
+    let mut file = open(&mut zip, &manifest.data.file).map_err(|e| io::Error::other(e.reason))?;
+    io::copy(&mut file, out)
+}
+
+/// What a bundle says about itself. Nothing is checked.
+///
+/// # Errors
+/// It is no sound zip, or has no manifest.
+pub fn read_manifest(bundle: impl Read + Seek) -> io::Result<Manifest> {
+    let mut zip = ZipArchive::new(bundle)?;
+    let file = open(&mut zip, MANIFEST).map_err(|e| io::Error::other(e.reason))?;
+    Ok(serde_json::from_reader(file.take(SMALL_BYTES_MAX))?)
+}
+
+/// The checkpoint note of a bundle. Nothing is checked.
+///
+/// # Errors
+/// It is no sound zip, or has none.
+pub fn read_checkpoint(bundle: impl Read + Seek) -> io::Result<String> {
+    let mut zip = ZipArchive::new(bundle)?;
+    let mut text = String::new();
+    let file = open(&mut zip, CHECKPOINT).map_err(|e| io::Error::other(e.reason))?;
+    file.take(SMALL_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
 struct Check<'r, R> {
     zip: ZipArchive<R>,
     report: &'r mut BundleReport,

@@ -55,6 +55,8 @@ pub(super) struct Grid {
     pub(super) export: String,
     /// The other formats: what they are called, and where.
     pub(super) exports: Vec<(&'static str, String)>,
+    /// What an export in the background is asked for with.
+    pub(super) job: [(&'static str, String); 4],
     pub(super) api: String,
     /// Where histogram and common values are.
     pub(super) summary: String,
@@ -126,6 +128,12 @@ impl Links<'_> {
         address(&format!("/api/v1/environments/{}/{resource}", self.name), &params)
     }
 
+    fn job(&self) -> [(&'static str, String); 4] {
+        let filter = self.params.filter.clone();
+        let (from, to) = (self.range.from.to_string(), self.range.to.to_string());
+        [("query", self.query.as_str().to_owned()), ("from", from), ("to", to), ("filter", filter)]
+    }
+
     pub(super) fn grid(&self, page: LoginPage) -> Grid {
         let params = self.params;
         let (newer, older) = (back_of(params), forth_of(params));
@@ -140,8 +148,12 @@ impl Links<'_> {
             exports: EXPORTS
                 .map(|(title, word)| (title, self.api("export", word)))
                 .into_iter()
-                .chain([("Evidence bundle", self.api("evidence", "csv"))])
+                .chain([
+                    ("Evidence bundle", self.api("evidence", "csv")),
+                    ("Report for an auditor (PDF)", self.api("report", "pdf")),
+                ])
                 .collect(),
+            job: self.job(),
             api: self.api("logins", ""),
             summary: self.summary(),
         }

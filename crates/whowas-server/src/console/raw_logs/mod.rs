@@ -11,17 +11,21 @@ pub(crate) mod summary;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{extract::State, response::Html};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Redirect, Response},
+};
 use serde::Deserialize;
 use whowas_event::{EnvironmentName, Time};
 use whowas_query::{Filter, LoginRequest, NamedQuery};
+use whowas_store::control::SavedQuery;
 
 pub(super) use self::range::local;
 use self::{
     grid::{Grid, Links},
     range::{PRESETS, Range},
 };
-use super::{Frame, SIGNED_IN, html, stands_under};
+use super::{Frame, SIGNED_IN, exports::SHAPES, html, stands_under};
 use crate::{
     access::Access,
     api::params::{Params, named_query},
@@ -122,6 +126,9 @@ struct RawLogsPage<'a> {
     frame: Frame,
     name: &'a EnvironmentName,
     queries: Vec<Choice>,
+    saved: Vec<SavedChoice>,
+    /// What *Save* sends beside a name.
+    state: Vec<(&'static str, &'a str)>,
     presets: Vec<Choice>,
     /// Chosen: shown.
     columns: Vec<Choice>,
@@ -136,6 +143,8 @@ struct RawLogsPage<'a> {
     filter: &'a str,
     hide: &'a str,
     message: Option<String>,
+    /// What an export in the background can be written as.
+    shapes: &'static [(&'static str, &'static str)],
     grid: Option<Grid>,
 }
 
@@ -146,8 +155,14 @@ pub(crate) async fn page(
     State(app): State<Arc<App>>,
     permit: Reader,
     Params(params): Params<RawLogParams>,
-) -> Result<Html<String>, Problem> {
+) -> Result<Response, Problem> {
     let now = app.now();
+    if let Some(id) = params.query.strip_prefix(SAVED) {
+        let id = id.parse().map_err(|_| Problem::not_found("there is no saved query of this number"))?;
+        let query = crate::saved::find(&app, &permit, id).await?;
+        return Ok(Redirect::to(&saved_address(&permit.name, &query)).into_response());
+    }
+    let saved = saved_choices(&app, &permit, &params).await?;
     let query = named_query(&params.query)?;
     let range = Range::of(&params, now);
     let (start, end, is_of_days, zone) = match &range {
@@ -164,9 +179,11 @@ pub(crate) async fn page(
         all.iter().map(choice).collect()
     };
     let queries: Vec<_> = NamedQuery::ALL.iter().map(|one| (one.as_str(), one.title())).collect();
-    html(&RawLogsPage {
+    let page = html(&RawLogsPage {
         frame: SIGNED_IN,
         name: &permit.name,
+        saved,
+        state: state(&params, query.as_str()),
         queries: choices(&queries, &|word| word == query.as_str()),
         presets: choices(&PRESETS, &|word| word == params.range),
         columns: choices(&COLUMNS, &|word| !params.hide.split(',').any(|hidden| hidden == word)),
@@ -180,8 +197,68 @@ pub(crate) async fn page(
         filter: &params.filter,
         hide: &params.hide,
         message,
+        shapes: &SHAPES,
         grid,
-    })
+    })?;
+    Ok(page.into_response())
+}
+
+/// Before the number of a saved query, where the name of a query is expected.
+const SAVED: &str = "saved:";
+
+struct SavedChoice {
+    word: String,
+    title: String,
+    is_selected: bool,
+}
+
+/// The saved queries of the drop-down. The one that the page shows is selected.
+async fn saved_choices(
+    app: &App,
+    permit: &Reader,
+    params: &RawLogParams,
+) -> Result<Vec<SavedChoice>, Problem> {
+    let shown = named_query(&params.query).map(|query| written(params, query.as_str())).unwrap_or_default();
+    let queries = crate::saved::list(app, permit).await?.into_iter();
+    let choice = |query: SavedQuery| SavedChoice {
+        word: format!("{SAVED}{}", query.id),
+        is_selected: query.params == shown,
+        title: query.title,
+    };
+    Ok(queries.map(choice).collect())
+}
+
+/// The fields of the page that a saved query has, as they were given: what is relative stays so.
+fn state<'a>(params: &'a RawLogParams, query: &'a str) -> Vec<(&'static str, &'a str)> {
+    let all: [(&'static str, &'a str); 7] = [
+        ("query", query),
+        ("range", &params.range),
+        ("start", &params.start),
+        ("end", &params.end),
+        ("tz", &params.tz),
+        ("filter", &params.filter),
+        ("hide", &params.hide),
+    ];
+    all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
+fn written(params: &RawLogParams, query: &str) -> String {
+    let mut out = url::form_urlencoded::Serializer::new(String::new());
+    out.extend_pairs(state(params, query));
+    out.finish()
+}
+
+/// What is saved of a state of this page, if the page would understand it.
+pub(crate) fn saved_params(params: &RawLogParams, now: Time) -> Result<String, Problem> {
+    let query = named_query(&params.query)?;
+    let range = Range::of(params, now)?;
+    query.check(&params.request(query, &range)?.filter)?;
+    Ok(written(params, query.as_str()))
+}
+
+/// Where a saved query is shown.
+pub(crate) fn saved_address(name: &EnvironmentName, query: &SavedQuery) -> String {
+    format!("/p/{name}/monitoring/raw-logs?{}", query.params)
 }
 
 async fn search(

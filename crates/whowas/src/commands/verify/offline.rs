@@ -262,7 +262,7 @@ fn print_cosignatures(cosignatures: &[(String, u64)], policy: &Policy) -> Result
     Ok(())
 }
 
-pub(super) fn print_findings(findings: &[Finding]) -> Result<(), Failure> {
+pub(in crate::commands) fn print_findings(findings: &[Finding]) -> Result<(), Failure> {
     for finding in findings {
         output::line(format_args!(
             "  BROKEN {}: {}",
