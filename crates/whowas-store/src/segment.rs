@@ -69,7 +69,7 @@ impl Trail {
         let mut batches = Vec::new();
         for file in snapshot.files.iter().filter(|file| overlaps(file.start, file.end)) {
             let path = format!("archive/{}", file.path);
-            let body = self.shared.objects.get(&path).await?;
+            let body = self.shared().objects.get(&path).await?;
             let body = body.ok_or_else(|| StoreError::corrupt(format!("{path} is missing")))?;
             let positions = positions.clone();
             let within = move || {
