@@ -40,7 +40,7 @@ impl Failure {
 
     /// Evidence is broken.
     pub(crate) fn broken(message: impl Into<String>) -> Self {
-        Self { code: BROKEN, message: message.into(), is_broken_pipe: false }
+        Self { code: BROKEN, message: message.into(), is_broken_pipe: false, is_locked: false }
     }
 
     /// A file could not be read or written.

@@ -108,7 +108,7 @@ pub(crate) async fn find_one(app: &App, permit: &Reader, position: &str) -> Resu
     let found = app.engine.session_at(&permit.trail, position, app.now()).await?;
     found.ok_or_else(|| {
         Problem::not_found(
-            "the record at this position belongs to no session: it may be a failed sign-in, or no sign-in at all",
+            "the record at this position belongs to no session: it may be a failed sign-in, no sign-in at all, or of a session with more records than are looked at",
         )
     })
 }

@@ -68,6 +68,7 @@ struct SessionView<'a> {
     how: &'static str,
     lines: Vec<Line>,
     record_count: String,
+    is_complete: bool,
     is_cut: bool,
     zone: String,
     logs: String,
@@ -98,7 +99,7 @@ pub(crate) async fn page(
 fn view(name: &EnvironmentName, tz: &str, found: SessionDetail, now: Time) -> Result<Html<String>, Problem> {
     let zone = zone(tz)?;
     let time = |time: Time| local(time, &zone, "%Y-%m-%d %H:%M:%S");
-    let SessionDetail { session, records, record_count, tree_size } = found;
+    let SessionDetail { session, records, record_count, is_complete, tree_size } = found;
     let begin = session.start.or(session.end);
     let is_cut = records.len() < record_count;
     let line = |record: SessionRecord| Line {
@@ -135,6 +136,7 @@ fn view(name: &EnvironmentName, tz: &str, found: SessionDetail, now: Time) -> Re
         how: how(session.end_confidence),
         lines,
         record_count: grouped(record_count as u64),
+        is_complete,
         is_cut,
         zone: if tz.is_empty() { "UTC".to_owned() } else { tz.to_owned() },
         logs,
