@@ -14,7 +14,7 @@ import urllib.request
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 kind, base, name = sys.argv[1:]
-headers = {"content-length": "0"}
+headers = {"content-length": "0", "content-type": "application/octet-stream"}
 url = f"{base}/{name}"
 if kind == "azure":
     url += "?restype=container"
@@ -22,7 +22,7 @@ if kind == "azure":
     headers["x-ms-version"] = "2021-12-02"
     canonical = f"x-ms-date:{headers['x-ms-date']}\nx-ms-version:{headers['x-ms-version']}\n"
     resource = f"/devstoreaccount1/devstoreaccount1/{name}\nrestype:container"
-    text = "PUT" + "\n" * 12 + canonical + resource
+    text = "PUT" + "\n" * 5 + headers["content-type"] + "\n" * 7 + canonical + resource
     digest = hmac.new(base64.b64decode(KEY), text.encode(), hashlib.sha256).digest()
     headers["authorization"] = "SharedKey devstoreaccount1:" + base64.b64encode(digest).decode()
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
