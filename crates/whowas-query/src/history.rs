@@ -122,7 +122,7 @@ impl Engine {
 
 /// By their beginning, each until the next one of the same id. Of two with the same beginning the later record counts.
 fn in_order(mut versions: Vec<UserVersion>) -> Vec<UserVersion> {
-    versions.sort_by(|a, b| (a.from, a.position).cmp(&(b.from, b.position)));
+    versions.sort_by_key(|version| (version.from, version.position));
     let mut next: std::collections::HashMap<String, Time> = std::collections::HashMap::new();
     for version in versions.iter_mut().rev() {
         version.to = next.insert(version.id.clone(), version.from);

@@ -148,6 +148,12 @@ fn console_routes() -> Router<Arc<App>> {
             "/p/{project}/{environment}/exports",
             get(console::exports::page).post(console::exports::create),
         )
+        .route("/p/{project}/{environment}/settings", get(console::settings::page))
+        .route("/p/{project}/{environment}/settings/tokens", post(console::settings::create_token))
+        .route(
+            "/p/{project}/{environment}/settings/tokens/{id}/revoke",
+            post(console::settings::revoke_token),
+        )
         .route("/p/{project}/{environment}/report", get(console::report::page))
         .route("/p/{project}/{environment}/exports/{id}/remove", post(console::exports::remove))
         .route("/assets/{fingerprint}/{name}", get(assets::serve))

@@ -29,6 +29,8 @@ mod privacy;
 mod receivers;
 #[path = "it/records.rs"]
 mod records;
+#[path = "it/report.rs"]
+mod report;
 #[path = "it/saved.rs"]
 mod saved;
 #[path = "it/scim.rs"]

@@ -105,8 +105,8 @@ impl ScheduleSetting {
         let every = Every::parse(self.every.as_deref().unwrap_or("7d")).map_err(|e| format!("every: {e}"))?;
         let age = |name: &str, text: &Option<String>, default: &str| {
             let text = text.as_deref().unwrap_or(default);
-            let age_ms = whowas_query::select::age_ms(text);
-            age_ms.ok_or_else(|| format!("{name}: {text}: write an age, such as {default}"))
+            let age = whowas_query::select::age_ms(text).filter(|ms| *ms > 0);
+            age.ok_or_else(|| format!("{name}: {text}: write an age, such as {default}"))
         };
         let latest_ms = age("latest", &self.latest, LATEST_DEFAULT)?;
         let verify_ms = age("verify", &self.verify, VERIFY_DEFAULT)?.max(HOUR_MS);

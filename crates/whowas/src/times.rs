@@ -37,6 +37,13 @@ pub(crate) fn parse(text: &str, now: Time, zone: &TimeZone, is_end: bool) -> Res
     })
 }
 
+/// The instant that lies an age such as `400d` before now.
+pub(crate) fn ago(age: &str, now: Time) -> Result<Time, Failure> {
+    relative(&format!("-{age}"), now)
+        .filter(|then| *then < now)
+        .ok_or_else(|| Failure::not_understood(format!("{age} is no age: write 400d, 52w or 36h")))
+}
+
 /// `-7d`, `-12h`, `-30m`, `-2w`.
 fn relative(text: &str, now: Time) -> Option<Time> {
     let ms = whowas_query::select::age_ms(text.strip_prefix('-')?)?;

@@ -16,8 +16,6 @@ const TEXT: f32 = 9.0;
 const LEADING: f32 = 1.42;
 /// Lines of one cell; what does not fit ends with an ellipsis. A row is always shorter than a page.
 const CELL_LINES_MAX: usize = 6;
-/// The highest row: [`CELL_LINES_MAX`] lines and the space around them.
-const ROW_HEIGHT_MAX: f32 = TEXT * LEADING * 6.0 + 4.0;
 /// Lines of one paragraph or piece of code.
 const BLOCK_LINES_MAX: usize = 400;
 const GAP: f32 = 8.0;
@@ -122,7 +120,7 @@ impl Flow {
                 let widths = column_widths(columns, rows);
                 self.heading(columns, &widths);
                 for row in rows {
-                    if self.room(ROW_HEIGHT_MAX) {
+                    if self.room(row_height(row, &widths)) {
                         self.heading(columns, &widths);
                     }
                     self.row(row, &widths, (Weight::Regular, false));
@@ -184,6 +182,17 @@ impl Flow {
             self.gap(14.0);
         }
     }
+}
+
+/// What a row takes with the space around it.
+fn row_height(cells: &[String], widths: &[f32]) -> f32 {
+    let font = Font::of(Weight::Regular);
+    let counts = cells
+        .iter()
+        .zip(widths)
+        .map(|(cell, width)| lines(cell, font, TEXT, width - 6.0, CELL_LINES_MAX).len());
+    let count = counts.max().unwrap_or(1);
+    TEXT * LEADING * f32::from(u8::try_from(count).unwrap_or(u8::MAX)) + 4.0
 }
 
 /// Every column gets what its widest cell needs, as far as there is room; then all give in the same measure.

@@ -39,26 +39,37 @@ pub(crate) async fn create(
     Admin(caller): Admin,
     Json(new): Json<NewToken>,
 ) -> Result<impl IntoResponse, Problem> {
-    let scope = Scope::from_word(&new.scope)
-        .ok_or_else(|| Problem::invalid("scope: write ingest, read, scim or admin"))?;
     let environment: Option<EnvironmentName> = new
         .environment
         .map(|name| name.parse())
         .transpose()
         .map_err(|e: whowas_event::NameError| Problem::invalid(e.to_string()))?;
-    if let Some(name) = &environment {
-        app.store.trail(name).await?;
-    }
-    let (text, hash) = secret::new_token()?;
-    let mut token =
-        Token { id: 0, scope, environment, source: new.source, created_at: app.now(), revoked_at: None };
-    token.id = app.control().create_token(&token, &hash).await?;
-    note(&app, &caller, "create_token", &token).await?;
+    let (token, text) = make(&app, &caller, &new.scope, environment, new.source).await?;
     let mut answer = view(&token);
     if let Some(members) = answer.as_object_mut() {
         members.insert("token".to_owned(), text.into());
     }
     Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// Creates a token and gives its text, which is kept nowhere. For the console, too.
+pub(crate) async fn make(
+    app: &App,
+    caller: &Caller,
+    scope: &str,
+    environment: Option<EnvironmentName>,
+    source: Option<String>,
+) -> Result<(Token, String), Problem> {
+    let scope = Scope::from_word(scope)
+        .ok_or_else(|| Problem::invalid("scope: write ingest, read, scim or admin"))?;
+    if let Some(name) = &environment {
+        app.store.trail(name).await?;
+    }
+    let (text, hash) = secret::new_token()?;
+    let mut token = Token { id: 0, scope, environment, source, created_at: app.now(), revoked_at: None };
+    token.id = app.control().create_token(&token, &hash).await?;
+    note(app, caller, "create_token", &token).await?;
+    Ok((token, text))
 }
 
 /// Revokes a token, from now on.
@@ -67,14 +78,19 @@ pub(crate) async fn revoke(
     Admin(caller): Admin,
     Path(id): Path<i64>,
 ) -> Result<StatusCode, Problem> {
+    end(&app, &caller, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The same for the console.
+pub(crate) async fn end(app: &App, caller: &Caller, id: i64) -> Result<(), Problem> {
     let known = app.control().tokens().await?.into_iter().find(|token| token.id == id);
     let is_revoked = app.control().revoke_token(id, app.now()).await?;
     app.forget_tokens();
     let Some(token) = known.filter(|_| is_revoked) else {
         return Err(Problem::not_found("there is no token of this number in force"));
     };
-    note(&app, &caller, "revoke_token", &token).await?;
-    Ok(StatusCode::NO_CONTENT)
+    note(app, caller, "revoke_token", &token).await
 }
 
 fn view(token: &Token) -> Value {

@@ -14,6 +14,7 @@ pub(crate) mod presence;
 pub(crate) mod queries;
 pub(crate) mod raw_logs;
 pub(crate) mod report;
+pub(crate) mod settings;
 pub(crate) mod sign_in;
 pub(crate) mod user_log;
 pub(crate) mod user_page;

@@ -92,6 +92,8 @@ struct Year {
     clock: Arc<SimClock>,
     events: Vec<Time>,
     read_to: Time,
+    /// Until then the source cannot be reached.
+    unreachable_until: Time,
     killed: u32,
     down: u32,
 }
@@ -105,18 +107,22 @@ impl Year {
             time = time.saturating_add_ms(random.between(HOUR_MS, 20 * HOUR_MS));
         }
         let clock = Arc::new(SimClock::at(at(BEGIN)));
-        Self { random, clock, events, read_to: at(BEGIN), killed: 0, down: 0 }
+        Self { random, clock, events, read_to: at(BEGIN), unreachable_until: at(BEGIN), killed: 0, down: 0 }
     }
 
     async fn live(&mut self, data: &Path, storage: &Path) {
-        while self.clock.now() < at("2027-01-20T00:00:00Z") {
+        // Reachable at the end, so that every window is closed.
+        while self.clock.now() < at("2027-01-20T00:00:00Z") || self.clock.now() < self.unreachable_until {
             let store = Arc::new(Store::open(data, true, self.clock.clone()).await.unwrap());
             let trail = store.create_trail(&environment()).await.unwrap();
             let archiver = Archiver::new(store.clone(), Engine::new().unwrap(), vec![scheduled(storage)]);
-            for _ in 0..self.random.between(1, 60) {
-                // A source that cannot be reached leaves its time open.
-                if !self.random.happens(20) {
-                    let now = self.clock.now();
+            for _ in 0..self.random.between(1, 30) {
+                // A source that cannot be reached leaves its time open, sometimes longer than a window can wait.
+                let now = self.clock.now();
+                if self.random.happens(4) {
+                    self.unreachable_until = now.saturating_add_ms(self.random.between(DAY_MS, 15 * DAY_MS));
+                }
+                if now >= self.unreachable_until {
                     read_source(&store, &trail, &self.events, self.read_to, now).await;
                     self.read_to = now;
                 }
@@ -124,7 +130,7 @@ impl Year {
                     self.killed += 1;
                     break;
                 }
-                self.clock.pass(self.random.between(4 * HOUR_MS, 16 * HOUR_MS));
+                self.clock.pass(self.random.between(8 * HOUR_MS, 36 * HOUR_MS));
             }
             drop((archiver, trail));
             store.close().await.unwrap();
@@ -238,12 +244,12 @@ async fn a_year_of_weeks_has_each_once() {
     // One record each, and its manifest is named by it.
     let bodies = records_of_windows(&trail).await;
     assert_eq!(bodies.len(), written.len());
+    assert!(late > 0 && written.iter().any(|window| window.state == State::Late), "{late}");
     for (window, body) in written.iter().zip(&bodies) {
         assert!(body.contains(window.sha256.as_ref().unwrap()), "{body}");
     }
     drop(trail);
     store.close().await.unwrap();
-    assert!(late > 0, "the story has windows that were late");
     restored(&data, folder.path(), &offline, &year).await;
 }
 

@@ -65,6 +65,33 @@ async fn a_query_is_saved_under_a_name_and_shown_again() {
 }
 
 #[tokio::test]
+async fn settings_create_and_revoke_tokens_for_administrators_only() {
+    let world = World::new().await;
+    world.append(&logins(5)).await;
+    let cookie = world.sign_in().await;
+    let settings = "/p/contoso/production/settings";
+    let post = |path: String, form: &'static str| {
+        world.post(&path).header("Cookie", &cookie).header("Sec-Fetch-Site", "same-origin").form(form).send()
+    };
+    let made = post(format!("{settings}/tokens"), "scope=read&environment=this&source=payroll").await.text();
+    let token = made.split("id=\"fresh-token\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    assert_eq!(world.get(&api("logins")).bearer(&token).send().await.status, 200);
+    let again = world.get(settings).header("Cookie", &cookie).send().await.text();
+    assert!(!again.contains(&token) && again.contains("payroll"), "it is shown once");
+    // Whoever may only read sees no tokens, and makes none.
+    let theirs = world.get(settings).bearer(&token).send().await.text();
+    assert!(theirs.contains("Only an administrator sees tokens") && !theirs.contains("payroll"));
+    let path = format!("{settings}/tokens");
+    let denied = world.post(&path).bearer(&token).form("scope=admin").send().await;
+    assert_eq!(denied.status, 403);
+    assert_eq!(post(path, "scope=everything").await.status, 400);
+    assert_eq!(post(format!("{settings}/tokens/2/revoke"), "").await.status, 303);
+    assert_eq!(world.get(&api("logins")).bearer(&token).send().await.status, 401);
+    assert_eq!(post(format!("{settings}/tokens/2/revoke"), "").await.status, 404);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn only_shared_queries_are_seen_by_others_and_only_owners_change_them() {
     let world = World::new().await;
     let (mine, theirs) = (world.token(Scope::Read, None).await, world.token(Scope::Read, None).await);

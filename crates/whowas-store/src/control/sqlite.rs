@@ -12,8 +12,7 @@ use whowas_event::{EnvironmentName, Time};
 use super::{
     Commit, Control, Environment, ErasureEntry, Hold, Outage, Person, Progress, Rejected, Scope, Scrub,
     SecretHash, SessionKind, StoredArchive, StoredStream, StoredWindow, Token, sqlite_archived, sqlite_kept,
-    sqlite_outages, sqlite_privacy,
-    sqlite_progress,
+    sqlite_outages, sqlite_privacy, sqlite_progress,
 };
 use crate::StoreError;
 

@@ -5,8 +5,9 @@ use whowas_event::{Kind, Time};
 use whowas_store::{
     Person, StoreError,
     control::{
-        Commit, Control, CoverageChange, Environment, ErasureEntry, Export, ExportState, Hold, Outage, Progress, Rejected, SavedQuery, Scope, Scrub,
-        SessionKind, SqliteControl, StoredArchive, StoredWindow, Token,
+        Commit, Control, CoverageChange, Environment, ErasureEntry, Export, ExportState, Hold, Outage,
+        Progress, Rejected, SavedQuery, Scope, Scrub, SessionKind, SqliteControl, StoredArchive,
+        StoredWindow, Token,
     },
 };
 

@@ -21,6 +21,11 @@ fn the_console_by_keyboard_and_mouse() {
     run("console.mjs");
 }
 
+#[test]
+fn exports_saved_queries_reports_and_every_other_page() {
+    run("exports.mjs");
+}
+
 fn run(script: &str) {
     let tools = match tools() {
         Ok(tools) => tools,
