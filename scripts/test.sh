@@ -5,7 +5,7 @@
 #
 # Installs by package name what the tests need and the machine lacks: a C compiler, Python 3, Chromium,
 # Node.js, OpenSSL, strace (faults and loss of power), poppler (reads our PDF), Go with its reference code for logs and tlog-scales for Python (verifiers that are not ours), playwright-core and axe-core, which go to target/browser,
-# and senders: rsyslog and logger, and the SDKs of OpenTelemetry, CloudEvents and Application Insights, which go to target/senders. Asks nothing, so it also runs without a terminal.
+# and senders: rsyslog and logger, and the SDKs of OpenTelemetry, CloudEvents and Application Insights, which go to target/senders, and emulators of object storage: moto (S3) and Azurite (Azure), which go to target/clouds; scim2-tester and scim2-client (target/scim). Asks nothing, so it also runs without a terminal.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec </dev/null
@@ -81,6 +81,21 @@ install_tools() {
     mkdir -p target/senders
     npm install --prefix target/senders --no-save --no-audit --no-fund --silent applicationinsights@2.9.6 ||
       echo "the SDK of Application Insights could not be installed: its test is left out"
+  fi
+  # Emulators of object storage. Without them their tests say that they are skipped.
+  if [ ! -d target/clouds/python/moto ]; then
+    python3 -m pip install --quiet --target target/clouds/python "moto[server]==5.1.18" ||
+      echo "moto could not be installed: the tests with S3 are left out"
+  fi
+  if [ ! -d target/clouds/node_modules/azurite ]; then
+    mkdir -p target/clouds
+    npm install --prefix target/clouds --no-save --no-audit --no-fund --silent azurite@3.35.0 ||
+      echo "azurite could not be installed: the test with Azure is left out"
+  fi
+  # Identity providers: conformance checks and a client of SCIM. Without them their tests say that they are skipped.
+  if [ ! -d target/scim/python/scim2_tester ]; then
+    python3 -m pip install --quiet --target target/scim/python scim2-tester==0.5.2 scim2-client==0.13.2 httpx2 ||
+      echo "scim2-tester could not be installed: its tests are left out"
   fi
   # Drives the browser that is installed; brings none of its own.
   if [ ! -d target/browser/node_modules/playwright-core ] || [ ! -d target/browser/node_modules/axe-core ]; then

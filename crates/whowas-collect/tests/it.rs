@@ -102,7 +102,7 @@ async fn what_is_refused_is_kept_with_its_place() {
     assert_eq!((summary.read, summary.recorded, summary.rejected), (5, 3, 2));
     let kept = world.store.control().rejected(world.trail.name(), 0, 9).await.unwrap();
     let places: Vec<_> = kept.iter().map(|one| (one.record, one.line)).collect();
-    assert_eq!(places, [(3, Some(3)), (4, None)]);
+    assert_eq!(places, [(3, Some(3)), (4, Some(4))]);
     assert!(kept[1].reason.starts_with("user_agent has 20000 bytes") && kept[1].raw.len() > 20_000);
     assert!(u64::try_from(kept.len()).unwrap() < REJECTED_KEPT_MAX);
 }

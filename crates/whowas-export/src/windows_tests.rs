@@ -1,3 +1,5 @@
+//! Tests of windows: tables, and contiguity whatever the settings become.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -19,8 +19,9 @@ use crate::{
 };
 
 const DAY_MS: i64 = 86_400_000;
-/// A session is looked for from so long before the record on: longer than those of any built-in rule.
-const LOOK_BACK_MS: i64 = 40 * DAY_MS;
+/// A session is looked for from so long before the record on, at first: longer than those of any built-in rule. Where a
+/// lane has too many records since then, from later.
+const LOOK_BACKS_MS: [i64; 4] = [40 * DAY_MS, DAY_MS, DAY_MS / 24, 0];
 /// Records of one lane that are paired: of sessions that are told by few records, thousands of sessions of one line.
 const LANE_RECORDS_MAX: usize = 4_096;
 /// Records that a session is shown with.
@@ -62,6 +63,8 @@ pub struct SessionDetail {
     pub records: Vec<SessionRecord>,
     /// How many there are.
     pub record_count: usize,
+    /// Whether all were looked at; if not, there may be more.
+    pub is_complete: bool,
     /// The size of the tree that was asked.
     pub tree_size: u64,
 }
@@ -72,6 +75,7 @@ struct Found {
     position: u64,
     records: Vec<u64>,
     record_count: usize,
+    is_complete: bool,
     told: Option<Told>,
 }
 
@@ -123,7 +127,8 @@ fn look(
     told_by.retain(|record| is_part(&row, record.occurred_at));
     told_by.sort_unstable_by_key(|record| (record.occurred_at, record.position));
     let record_count = found.record_count.saturating_sub(all - told_by.len());
-    Ok(Some(SessionDetail { session, records: told_by, record_count, tree_size: view.size() }))
+    let (is_complete, tree_size) = (found.is_complete, view.size());
+    Ok(Some(SessionDetail { session, records: told_by, record_count, is_complete, tree_size }))
 }
 
 /// Pairs the lane of a record and takes the session, or the lone sign-out, that it is in.
@@ -135,8 +140,15 @@ fn pair(
     instant: Time,
 ) -> Result<Option<Found>, QueryError> {
     let lane: LaneKey = mark.lane();
-    let from = mark.at.saturating_add_ms(-LOOK_BACK_MS);
-    let mut positions = view.lane(lane.digest(), from, LANE_RECORDS_MAX)?;
+    let mut positions = Vec::new();
+    for ms in LOOK_BACKS_MS {
+        positions = view.lane(lane.digest(), mark.at.saturating_add_ms(-ms), LANE_RECORDS_MAX)?;
+        if positions.contains(&position) {
+            break;
+        }
+    }
+    let is_complete = positions.len() < LANE_RECORDS_MAX;
+    // A lane of one record is kept nowhere.
     if !positions.contains(&position) {
         positions.push(position);
     }
@@ -147,7 +159,12 @@ fn pair(
         }
     }
     let pairing = builder.pairing_of([&lane], instant);
-    let has = |session: &&Session| session.records.iter().any(|record| record.position == Some(position));
+    let has = |session: &&Session| {
+        let is_named = session.records.iter().any(|record| record.position == Some(position));
+        // A long session names only some of its records; sessions of one lane follow each other.
+        let is_long = session.records.len() < session.record_count;
+        is_named || (is_long && session.start <= mark.at && mark.at <= session.last_seen)
+    };
     if let Some(session) = pairing.sessions.iter().find(has) {
         let positions: Vec<u64> = session.records.iter().filter_map(|record| record.position).collect();
         let Some(&first) = positions.first() else { return Ok(None) };
@@ -156,11 +173,19 @@ fn pair(
             position: first,
             records: positions,
             record_count: session.record_count,
+            is_complete,
             told: Some(Told::of_session(session)),
         }));
     }
     let lone = pairing.ends_without_start.iter().find(|end| end.record.position == Some(position));
-    Ok(lone.map(|end| Found { at: end.at, position, records: vec![position], record_count: 1, told: None }))
+    Ok(lone.map(|end| Found {
+        at: end.at,
+        position,
+        records: vec![position],
+        record_count: 1,
+        is_complete,
+        told: None,
+    }))
 }
 
 /// Starts and stops of the machine stand in no lane: what came after one that ended the session is not its.

@@ -45,6 +45,7 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/v1/environments/{project}/{environment}/users", get(api::users::list))
         .route("/api/v1/environments/{project}/{environment}/users/{user}", get(api::users::show))
         .route("/api/v1/environments/{project}/{environment}/sessions", get(api::sessions::list))
+        .route("/api/v1/environments/{project}/{environment}/sessions/{position}", get(api::sessions::one))
         .route("/api/v1/environments/{project}/{environment}/presence", get(api::sessions::presence))
         .route("/api/v1/environments/{project}/{environment}/at-once", get(api::sessions::at_once))
         .route("/api/v1/environments/{project}/{environment}/dormant", get(api::usage::dormant))

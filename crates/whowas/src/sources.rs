@@ -12,8 +12,8 @@ use url::Url;
 use whowas_collect::{
     ImportOptions,
     poll::{
-        self, Api, Auth, DynamicsUsers, Folder, GraphSignIns, GraphUsers, KeycloakEvents, OktaLog, Secret,
-        Setup, Web,
+        self, Api, Auth, DynamicsUsers, Folder, GraphSignIns, GraphUsers, KeycloakEvents, Objects, OktaLog,
+        Secret, Setup, Web,
     },
 };
 use whowas_event::{EnvironmentName, admit::RawData};
@@ -45,6 +45,8 @@ pub(crate) enum Kind {
     KeycloakEvents,
     /// A folder that files are dropped in.
     Folder,
+    /// An S3 prefix or an Azure container that files are left in.
+    ObjectStorage,
 }
 
 /// One `[[source]]`.
@@ -57,7 +59,7 @@ pub(crate) struct SourceSetting {
     kind: Kind,
     /// Its name in the records [default: the format's name].
     name: Option<String>,
-    /// Its address: of Okta, Keycloak and Dynamics; of Graph where it is a national cloud's.
+    /// Its address: of Okta, Keycloak, Dynamics and object storage; of Graph where it is a national cloud's.
     url: Option<String>,
     /// Of Graph and Dynamics: the tenant's id.
     tenant: Option<String>,
@@ -75,7 +77,7 @@ pub(crate) struct SourceSetting {
     retention_days: Option<u32>,
     /// Of a folder: where it is.
     folder: Option<PathBuf>,
-    /// Of a folder: the format of its files [default: recognized].
+    /// Of a folder and object storage: the format of the files [default: recognized].
     format: Option<String>,
     /// Whether the records' own bytes are kept beside them [default: true].
     keep_raw: Option<bool>,
@@ -90,6 +92,7 @@ pub(crate) struct Source {
 enum Reader {
     Polled(Arc<dyn Api>, Setup),
     Folder(Folder),
+    Objects(Objects),
 }
 
 /// Every source of the settings, with its secret read.
@@ -117,6 +120,9 @@ pub(crate) fn start(store: &Arc<Store>, sources: Vec<Source>) -> Result<tokio::t
             Reader::Folder(folder) => {
                 tasks.spawn(poll::watch(store, environment, folder));
             }
+            Reader::Objects(objects) => {
+                tasks.spawn(poll::watch_objects(store, environment, objects));
+            }
         }
     }
     Ok(tasks)
@@ -129,15 +135,22 @@ impl SourceSetting {
             return Err(format!("retention_days: 1 to {RETENTION_DAYS_MAX}"));
         }
         let raw = if self.keep_raw.unwrap_or(true) { RawData::Kept } else { RawData::Dropped };
-        if self.kind == Kind::Folder {
-            let path = self.folder.clone().ok_or("folder: say which")?;
+        if matches!(self.kind, Kind::Folder | Kind::ObjectStorage) {
             if let Some(format) = self.format.as_deref()
                 && whowas_format::registry::find(format).is_none()
             {
                 return Err(format!("format: there is no format {format}; `whowas formats` lists them"));
             }
             let options = ImportOptions { raw, format: self.format.clone(), ..ImportOptions::default() };
-            let reader = Reader::Folder(Folder { source: self.name.clone(), path, options });
+            let source = self.name.clone();
+            let reader = if self.kind == Kind::Folder {
+                let path = self.folder.clone().ok_or("folder: say which")?;
+                Reader::Folder(Folder { source, path, options })
+            } else {
+                let address = self.url.as_deref().ok_or("url: say where")?;
+                let (store, prefix) = whowas_store::remote(address)?;
+                Reader::Objects(Objects { source, store, prefix, options })
+            };
             return Ok(Source { environment, reader });
         }
         let api = self.api()?;
@@ -184,7 +197,7 @@ impl SourceSetting {
                 let retention_ms = self.retention_days.map(retention_ms);
                 Arc::new(KeycloakEvents::new(below(&["admin", "realms", realm])?, auth, retention_ms))
             }
-            Kind::Folder => return Err("a folder is not asked".to_owned()),
+            Kind::Folder | Kind::ObjectStorage => return Err("files are not asked for".to_owned()),
         })
     }
 
@@ -281,6 +294,7 @@ mod tests {
                 Ok(match source.reader {
                     Reader::Polled(_, setup) => setup.source,
                     Reader::Folder(folder) => folder.path.display().to_string(),
+                    Reader::Objects(objects) => objects.prefix.to_string(),
                 })
             });
         assert_eq!(got.as_deref().map_err(String::as_str), want, "{text}");

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "it/archive.rs"]
+mod archive;
 #[path = "it/browser.rs"]
 mod browser;
 #[path = "it/cli.rs"]
@@ -34,6 +36,8 @@ mod logs;
 mod offline;
 #[path = "it/power.rs"]
 mod power;
+#[path = "it/provisioners.rs"]
+mod provisioners;
 #[path = "it/report.rs"]
 mod report;
 #[path = "it/script.rs"]

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{Path, State},
+};
 use serde::Deserialize;
 use whowas_event::Time;
 use whowas_query::{
-    AtOnce, Filter, PresencePage, PresenceRequest, SessionPage, SessionQuery, SessionRequest,
+    AtOnce, Filter, PresencePage, PresenceRequest, SessionDetail, SessionPage, SessionQuery, SessionRequest,
     WINDOW_DAYS_DEFAULT,
 };
 
@@ -84,6 +87,38 @@ pub(crate) async fn list(
     let page = app.engine.sessions(&permit.trail, &request, now).await?;
     looked(&page, request.query, &params.filter).seen(&app, &permit).await?;
     Ok(Json(page))
+}
+
+/// One session, asked by any of its records.
+pub(crate) async fn one(
+    State(app): State<Arc<App>>,
+    permit: Reader,
+    Path((_, _, position)): Path<(String, String, String)>,
+) -> Result<Json<SessionDetail>, Problem> {
+    let found = find_one(&app, &permit, &position).await?;
+    looked_at_one(&found).seen(&app, &permit).await?;
+    Ok(Json(found))
+}
+
+/// The same for the console, which writes its look down when it has decided what to show.
+pub(crate) async fn find_one(app: &App, permit: &Reader, position: &str) -> Result<SessionDetail, Problem> {
+    let position = position
+        .parse()
+        .map_err(|_| Problem::not_found("a session's key is the position of one of its records"))?;
+    let found = app.engine.session_at(&permit.trail, position, app.now()).await?;
+    found.ok_or_else(|| {
+        Problem::not_found(
+            "the record at this position belongs to no session: it may be a failed sign-in, no sign-in at all, or of a session with more records than are looked at",
+        )
+    })
+}
+
+/// The access record of a look at one session.
+pub(crate) fn looked_at_one(found: &SessionDetail) -> Access {
+    Access::new("session")
+        .with("position", found.session.position)
+        .with("rows", found.records.len() as u64)
+        .with("tree_size", found.tree_size)
 }
 
 /// Who was signed in.

@@ -140,7 +140,7 @@ impl Manifest {
 
 /// The folder of a window: `PROJECT/ENVIRONMENT/SCHEDULE/FROM_TO`.
 pub fn folder(environment: &str, schedule: &str, window: Window) -> String {
-    let time = |time: Time| time.to_string().replace(':', "-");
+    let time = |time: Time| time.to_string().replace(".000Z", "Z").replace(':', "-");
     format!("{environment}/{schedule}/{}_{}", time(window.from), time(window.to))
 }
 

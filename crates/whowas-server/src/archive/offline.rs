@@ -14,10 +14,7 @@ use std::{
 
 use futures::{StreamExt, TryStreamExt};
 use object_store::{
-    ClientOptions, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart,
-    aws::{AmazonS3Builder, Checksum},
-    azure::MicrosoftAzureBuilder,
-    path::Path,
+    GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart, path::Path,
 };
 use sha2::{Digest, Sha256};
 use whowas_store::DurableLocal;
@@ -79,19 +76,9 @@ impl Offline {
         let place = match address.split_once("://") {
             None => Place::Folder(std::path::absolute(address).map_err(|e| wrong(e.to_string()))?),
             Some(("file", path)) => Place::Folder(PathBuf::from(path)),
-            Some(("s3", rest)) => {
-                let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-                Place::Remote(s3(bucket).map_err(|e| wrong(e.to_string()))?, path(prefix).map_err(wrong)?)
-            }
-            Some(("az" | "azure", rest)) => {
-                let (container, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-                Place::Remote(
-                    azure(container).map_err(|e| wrong(e.to_string()))?,
-                    path(prefix).map_err(wrong)?,
-                )
-            }
             Some(_) => {
-                return Err(wrong("write a folder, s3://BUCKET/PREFIX or az://CONTAINER/PREFIX".to_owned()));
+                let (store, prefix) = whowas_store::remote(address).map_err(OfflineError::Address)?;
+                Place::Remote(store, prefix)
             }
         };
         Ok(Self { place, shown: address.to_owned() })
@@ -278,35 +265,6 @@ impl Offline {
 
 fn path(text: &str) -> Result<Path, String> {
     Path::parse(text).map_err(|e| e.to_string())
-}
-
-/// Plain HTTP only to this machine: credentials go along.
-fn client(endpoint: Option<&str>) -> ClientOptions {
-    let is_here = endpoint.is_some_and(|url| {
-        ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"].iter().any(|here| url.starts_with(here))
-    });
-    ClientOptions::new().with_allow_http(is_here)
-}
-
-/// A bucket. With object lock it must have a default retention: then every object is locked from its first moment.
-/// S3 refuses objects without a checksum there, so each has one.
-pub(crate) fn s3(bucket: &str) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
-    let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
-    let endpoint = endpoint.into_iter().find_map(|name| std::env::var(name).ok());
-    let store = AmazonS3Builder::from_env()
-        .with_bucket_name(bucket)
-        .with_checksum_algorithm(Checksum::SHA256)
-        .with_client_options(client(endpoint.as_deref()));
-    Ok(Arc::new(store.build()?))
-}
-
-pub(crate) fn azure(container: &str) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
-    let endpoint = ["AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"];
-    let endpoint = endpoint.into_iter().find_map(|name| std::env::var(name).ok());
-    let store = MicrosoftAzureBuilder::from_env()
-        .with_container_name(container)
-        .with_client_options(client(endpoint.as_deref()));
-    Ok(Arc::new(store.build()?))
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+//! Tests of offline storage in a folder; those with emulators are the binary's.
+
 use super::*;
 
 #[tokio::test]

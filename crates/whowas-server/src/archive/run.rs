@@ -86,16 +86,21 @@ impl Archiver {
         }
     }
 
-    /// Does what is due first.
+    /// Does what is due first. A trail that has stopped does not keep the others from their windows.
+    ///
+    /// # Errors
+    /// Of the first schedule that cannot be looked at, once nothing else is due.
     pub async fn step(&self) -> Result<Step, StoreError> {
-        let mut wait = Time::from_ms(i64::MAX).unwrap_or(Time::default().saturating_add_ms(i64::MAX));
+        let mut wait = Time::default().saturating_add_ms(i64::MAX);
+        let mut failed = None;
         for one in &self.scheduled {
-            match self.look(one).await? {
-                Step::Done => return Ok(Step::Done),
-                Step::Wait(at) => wait = wait.min(at),
+            match self.look(one).await {
+                Ok(Step::Done) => return Ok(Step::Done),
+                Ok(Step::Wait(at)) => wait = wait.min(at),
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(Step::Wait(wait))
+        failed.map_or(Ok(Step::Wait(wait)), Err)
     }
 
     async fn look(&self, one: &Scheduled) -> Result<Step, StoreError> {

@@ -171,7 +171,8 @@ impl Plan<'_> {
         let mut random = [0; 10];
         getrandom::fill(&mut random).map_err(Fail::internal)?;
         let kept = resource::accepted(kind, &sent)?;
-        self.put(kind, Id::new(self.now, random), None, kept)
+        let id = Id::new(self.index.time_for_id(kind, self.now), random);
+        self.put(kind, id, None, kept)
     }
 
     /// The records that make a resource what it shall be; none if it is.

@@ -1,3 +1,5 @@
+//! Filters as clients write them, and those that are refused.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! PATCH as the RFC has it, and as Entra and Okta send it.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What a resource keeps and shows.
+
 use serde_json::json;
 
 use super::*;

@@ -44,6 +44,10 @@ impl Id {
         Self(ms << 80 | rest)
     }
 
+    fn created_at_ms(self) -> i64 {
+        i64::try_from(self.0 >> 80).unwrap_or(i64::MAX)
+    }
+
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let is_shaped = text.len() == 36
             && text.bytes().enumerate().all(|(at, byte)| match at {
@@ -182,6 +186,17 @@ impl Index {
             }
         }
         Some(found)
+    }
+
+    /// The time for a new id: after that of the last one, also when two are created in one millisecond or the clock
+    /// was set back.
+    pub(crate) fn time_for_id(&self, kind: Kind, now: Time) -> Time {
+        let last = match kind {
+            Kind::User => self.users.last(),
+            Kind::Group => self.groups.keys().next_back(),
+        };
+        let after_last = last.and_then(|last| Time::from_ms(last.created_at_ms() + 1).ok());
+        after_last.map_or(now, |after| after.max(now))
     }
 
     /// The ids of a kind, in the order of creation.

@@ -1,3 +1,5 @@
+//! The state of a source, from its entries.
+
 use super::*;
 
 fn id(n: u8) -> Id {

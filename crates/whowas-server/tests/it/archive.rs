@@ -92,6 +92,8 @@ struct Year {
     clock: Arc<SimClock>,
     events: Vec<Time>,
     read_to: Time,
+    /// Until then the source cannot be reached.
+    unreachable_until: Time,
     killed: u32,
     down: u32,
 }
@@ -105,18 +107,22 @@ impl Year {
             time = time.saturating_add_ms(random.between(HOUR_MS, 20 * HOUR_MS));
         }
         let clock = Arc::new(SimClock::at(at(BEGIN)));
-        Self { random, clock, events, read_to: at(BEGIN), killed: 0, down: 0 }
+        Self { random, clock, events, read_to: at(BEGIN), unreachable_until: at(BEGIN), killed: 0, down: 0 }
     }
 
     async fn live(&mut self, data: &Path, storage: &Path) {
-        while self.clock.now() < at("2027-01-20T00:00:00Z") {
+        // Reachable at the end, so that every window is closed.
+        while self.clock.now() < at("2027-01-20T00:00:00Z") || self.clock.now() < self.unreachable_until {
             let store = Arc::new(Store::open(data, true, self.clock.clone()).await.unwrap());
             let trail = store.create_trail(&environment()).await.unwrap();
             let archiver = Archiver::new(store.clone(), Engine::new().unwrap(), vec![scheduled(storage)]);
-            for _ in 0..self.random.between(1, 60) {
-                // A source that cannot be reached leaves its time open.
-                if !self.random.happens(20) {
-                    let now = self.clock.now();
+            for _ in 0..self.random.between(1, 30) {
+                // A source that cannot be reached leaves its time open, sometimes longer than a window can wait.
+                let now = self.clock.now();
+                if self.random.happens(4) {
+                    self.unreachable_until = now.saturating_add_ms(self.random.between(DAY_MS, 15 * DAY_MS));
+                }
+                if now >= self.unreachable_until {
                     read_source(&store, &trail, &self.events, self.read_to, now).await;
                     self.read_to = now;
                 }
@@ -124,7 +130,7 @@ impl Year {
                     self.killed += 1;
                     break;
                 }
-                self.clock.pass(self.random.between(4 * HOUR_MS, 16 * HOUR_MS));
+                self.clock.pass(self.random.between(8 * HOUR_MS, 36 * HOUR_MS));
             }
             drop((archiver, trail));
             store.close().await.unwrap();
@@ -238,12 +244,12 @@ async fn a_year_of_weeks_has_each_once() {
     // One record each, and its manifest is named by it.
     let bodies = records_of_windows(&trail).await;
     assert_eq!(bodies.len(), written.len());
+    assert!(late > 0 && written.iter().any(|window| window.state == State::Late), "{late}");
     for (window, body) in written.iter().zip(&bodies) {
         assert!(body.contains(window.sha256.as_ref().unwrap()), "{body}");
     }
     drop(trail);
     store.close().await.unwrap();
-    assert!(late > 0, "the story has windows that were late");
     restored(&data, folder.path(), &offline, &year).await;
 }
 
@@ -349,6 +355,80 @@ async fn what_was_changed_in_the_storage_is_found() {
     let failed = windows.iter().find(|window| window.from == open.from).unwrap();
     assert_eq!(failed.state, State::Failed, "{failed:?}");
     assert_eq!(std::fs::read(foreign.join("window.json")).unwrap(), b"{}");
+    drop(trail);
+    store.close().await.unwrap();
+}
+
+/// A receiver of webhooks that answers with these statuses, one request a connection, and gives what it got.
+async fn receiver(statuses: &'static [u16]) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let receiving = tokio::spawn(async move {
+        let mut got = Vec::new();
+        for status in statuses {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut bytes = Vec::new();
+            // The body is complete when as much of it is there as the head says.
+            loop {
+                stream.read_buf(&mut bytes).await.unwrap();
+                let text = String::from_utf8_lossy(&bytes).to_lowercase();
+                let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+                let length = head.split("content-length: ").nth(1).unwrap().lines().next().unwrap();
+                if body.len() >= length.parse().unwrap() {
+                    break;
+                }
+            }
+            let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            got.push(String::from_utf8(bytes).unwrap());
+        }
+        got
+    });
+    (url, receiving)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_window_is_told_once_and_again_until_it_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SimClock::at(at(BEGIN)));
+    let store = Arc::new(Store::open(&folder.path().join("data"), true, clock.clone()).await.unwrap());
+    let trail = store.create_trail(&environment()).await.unwrap();
+    let (url, receiving) = receiver(&[500, 302, 204]).await;
+    let webhook = whowas_server::webhook::Webhook::new(&url, "0123456789abcdef").unwrap();
+    let scheduled = scheduled(&folder.path().join("offline"));
+    let archiver =
+        Archiver::new(store.clone(), Engine::new().unwrap(), vec![scheduled]).telling(vec![webhook]);
+    clock.pass(8 * DAY_MS);
+    read_source(&store, &trail, &[at(BEGIN)], at(BEGIN), clock.now()).await;
+    for _ in 0..20 {
+        match archiver.step().await.unwrap() {
+            Step::Done => {}
+            Step::Wait(until) if receiving.is_finished() => {
+                assert!(until > clock.now());
+                break;
+            }
+            // The pause after a failure, not the next window.
+            Step::Wait(until) => {
+                assert!(until.as_ms() - clock.now().as_ms() <= 60_000, "{until}");
+                clock.set(until);
+            }
+        }
+    }
+    let got = receiving.await.unwrap();
+    let header = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.to_lowercase().starts_with(&format!("{name}: ")));
+        line.unwrap_or_else(|| panic!("{name}: {text}")).split_once(": ").unwrap().1.to_owned()
+    };
+    let ids: BTreeSet<_> = got.iter().map(|one| header(one, "webhook-id")).collect();
+    let signatures: BTreeSet<_> = got.iter().map(|one| header(one, "webhook-signature")).collect();
+    assert_eq!((got.len(), ids.len()), (3, 1), "the same message each time");
+    assert_eq!(signatures.len(), 3, "signed anew with its time");
+    assert!(signatures.iter().all(|signature| signature.starts_with("v1,") && signature.len() == 47));
+    let body: serde_json::Value = serde_json::from_str(got[2].split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!(body["type"], "archive.verified");
+    assert_eq!(body["data"]["window"]["rows"], 1);
+    assert_eq!(body["data"]["window"]["from"], BEGIN.replace("Z", ".000Z"));
     drop(trail);
     store.close().await.unwrap();
 }

@@ -92,6 +92,11 @@ async fn a_session_has_its_records_and_any_of_them_leads_to_it() {
     assert_eq!((later.status, later.header("location")), (307, Some("/p/contoso/production/sessions/1")));
     let open_one = open(&world, &cookie, &format!("{P_E}/sessions/3")).await;
     assert!(open_one.text().contains("told none of it yet"), "{}", open_one.text());
+    let read = world.token(Scope::Read, None).await;
+    let found = world.get(&api("sessions/2")).bearer(&read).send().await.json();
+    assert_eq!((found["session"]["position"].as_u64(), found["record_count"].as_u64()), (Some(1), Some(2)));
+    assert_eq!(found["records"][1]["activity"], "logoff");
+    assert_eq!(world.get(&api("sessions/5")).bearer(&read).send().await.status, 404);
     for (key, why) in [("0", "no session"), ("5", "failed sign-in"), ("999", "no session"), ("x", "position")]
     {
         let response = world.get(&format!("{P_E}/sessions/{key}")).header("Cookie", &cookie).send().await;
@@ -230,7 +235,8 @@ async fn what_is_reviewed_is_not_asked_for_until_something_new_is_seen() {
     ] {
         assert_eq!(post(form.clone(), Some(&cookie)).await.status, status, "{form}");
     }
-    assert_eq!(post(format!("key={first}"), None).await.status, 401);
+    let nobody = post(format!("key={first}"), None).await;
+    assert_eq!((nobody.status, nobody.header("location")), (303, Some("/sign-in")));
     assert_eq!(world.trail().await.snapshot().size, size, "nothing was written down");
     let read = world.token(Scope::Read, None).await;
     let denied =

@@ -128,6 +128,42 @@ async fn every_change_is_a_record_and_repetition_is_none() {
 }
 
 #[tokio::test]
+async fn a_person_is_known_through_time() {
+    let world = World::new().await;
+    let scim = Scim::new(&world).await;
+    let ada = scim
+        .create("Users", json!({ "userName": "ada", "externalId": "E-1", "displayName": "Ada <Byron>" }))
+        .await;
+    let path = format!("Users/{}", id(&ada));
+    let renamed = json!([{ "op": "replace", "value": { "displayName": "Ada King", "active": false } }]);
+    assert_eq!(scim.patch(&path, renamed).await.status, 200);
+    assert_eq!(scim.send("DELETE", &path, &[], Value::Null).await.status, 204);
+    let token = world.token(Scope::Read, Some(ENVIRONMENT)).await;
+    let ask =
+        |query: &str| world.get(&format!("{}{query}", crate::world::api("users/e-1"))).bearer(&token).send();
+    let told = ask("").await.json();
+    let names: Vec<&str> =
+        told["versions"].as_array().unwrap().iter().map(|one| one["full_name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Ada <Byron>", "Ada King", "Ada King"]);
+    assert_eq!((&told["versions"][2]["is_removed"], &told["user"]["uid"]), (&json!(true), &json!("E-1")));
+    let then = ask("?as_of=1").await.json();
+    assert_eq!(
+        (&then["total"], &then["versions"][0]["to"], &then["user"]),
+        (&json!(1), &Value::Null, &Value::Null)
+    );
+    let nobody = world.get(&crate::world::api("users/nobody")).bearer(&token).send().await;
+    assert_eq!(nobody.status, 404);
+    let cookie = world.sign_in().await;
+    let page = world.get("/p/contoso/production/users/E-1").header("Cookie", &cookie).send().await.text();
+    let table = page.split_once("id=\"through-time\"").unwrap().1;
+    assert!(
+        table.contains("Ada &#60;Byron&#62;") && table.contains("deleted") && table.contains("disabled"),
+        "{table}"
+    );
+    world.end().await;
+}
+
+#[tokio::test]
 async fn names_are_unique_free_again_and_known_after_a_restart() {
     let world = World::new().await;
     let scim = Scim::new(&world).await;

@@ -9,6 +9,7 @@ mod kept;
 mod progress;
 mod sqlite;
 mod sqlite_archived;
+mod sqlite_first;
 mod sqlite_kept;
 mod sqlite_outages;
 mod sqlite_privacy;

@@ -11,15 +11,15 @@ use whowas_event::{EnvironmentName, Time};
 
 use super::{
     Commit, Control, Environment, ErasureEntry, Hold, Outage, Person, Progress, Rejected, Scope, Scrub,
-    SecretHash, SessionKind, StoredArchive, StoredStream, StoredWindow, Token, sqlite_archived, sqlite_kept,
-    sqlite_outages, sqlite_privacy, sqlite_progress,
+    SecretHash, SessionKind, StoredArchive, StoredStream, StoredWindow, Token, sqlite_archived, sqlite_first,
+    sqlite_kept, sqlite_outages, sqlite_privacy, sqlite_progress,
 };
 use crate::StoreError;
 
 /// What leads from each version of the tables to the next, beginning with no tables at all. The version is
 /// kept in `user_version`. A step that was released is never changed: the next one is added.
 const STEPS: [&str; 7] = [
-    FIRST_TABLES,
+    sqlite_first::TABLES,
     "ALTER TABLE rejected ADD COLUMN column_number INTEGER",
     sqlite_progress::TABLES,
     sqlite_privacy::TABLES,
@@ -27,25 +27,6 @@ const STEPS: [&str; 7] = [
     sqlite_kept::TABLES,
     sqlite_outages::TABLES,
 ];
-
-const FIRST_TABLES: &str = "
-CREATE TABLE environments (
-    name TEXT PRIMARY KEY, origin TEXT NOT NULL, secret BLOB NOT NULL, created_at INTEGER NOT NULL,
-    size INTEGER NOT NULL, checkpoint TEXT NOT NULL) STRICT;
-CREATE TABLE people (
-    environment TEXT NOT NULL, id TEXT NOT NULL, position INTEGER NOT NULL, entry TEXT NOT NULL,
-    PRIMARY KEY (environment, id)) STRICT, WITHOUT ROWID;
-CREATE TABLE rejected (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, environment TEXT NOT NULL, received_at INTEGER NOT NULL,
-    source TEXT NOT NULL, format TEXT NOT NULL, input TEXT NOT NULL, record INTEGER NOT NULL, line INTEGER,
-    reason TEXT NOT NULL, raw BLOB NOT NULL) STRICT;
-CREATE INDEX rejected_environment ON rejected (environment, id);
-CREATE TABLE tokens (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, secret BLOB NOT NULL UNIQUE, scope TEXT NOT NULL, environment TEXT,
-    source TEXT, created_at INTEGER NOT NULL, revoked_at INTEGER) STRICT;
-CREATE TABLE sessions (
-    secret BLOB PRIMARY KEY, kind TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-";
 
 /// [`Control`] in SQLite: write-ahead log, `synchronous = FULL`, because it holds the commit point.
 #[derive(Debug)]

@@ -249,6 +249,12 @@ try {
     const [wide, inner] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     assert.ok(wide <= inner, `${wide} of ${width} pixels`);
     await shot(`width-${width}`);
+    for (const path of PEOPLE) {
+      await open(path);
+      const [wide, inner] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      assert.ok(wide <= inner, `${path}: ${wide} of ${width} pixels`);
+      if (width === 360) await shot(`width-360${path.split("?")[0].replaceAll("/", "_")}`);
+    }
   }
 
   step = "without JavaScript";
@@ -265,6 +271,12 @@ try {
   await still.locator("#grid .of-start a").first().click();
   assert.match(await still.locator("h1").innerText(), /^Record \d+/);
   await still.screenshot({ path: join(screenshots, "without-javascript.png") });
+  await still.goto(`${origin}/p/contoso/production/presence?at=2026-11-06T14:30`);
+  assert.ok(await still.locator("#slider").isHidden());
+  await still.getByRole("link", { name: "−1 hour" }).click();
+  assert.match(still.url(), /at=2026-11-06T13%3A30/);
+  await still.locator("#grid tbody a", { hasText: "2026-11-06" }).first().click();
+  assert.match(await still.locator("h1").innerText(), /^Session of/);
   await plain.close();
 
   for (const colorScheme of ["light", "dark"]) {

@@ -78,6 +78,16 @@ fn a_second_process_is_refused_at_once() {
     ] {
         world.run(&command).exits(1).says(&message);
     }
+    // What the running server does, too, is asked of it.
+    for (command, resource) in [
+        ("erase --user ada --reason r", "erasures"),
+        ("retain --older-than 1d --reason r", "retention"),
+        ("hold list", "holds"),
+        ("key rotate --reason r --statement s", "key/rotate"),
+    ] {
+        let address = format!("POST /api/v1/environments/{P_E}/{resource}");
+        world.run(&format!("{command} --environment {P_E}")).exits(1).says(&message).says(&address);
+    }
     serving.kill();
     // The operating system frees what a killed process held.
     world.run(&format!("search --environment {P_E}")).exits(0);

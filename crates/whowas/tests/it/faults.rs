@@ -157,12 +157,8 @@ fn a_full_disk_stops_writing_and_not_reading_until_there_is_space() {
     let path = format!("/api/v1/environments/{P_E}/records");
     let mut client = Client::connect(&serving.address, &ingest).unwrap();
     assert_eq!(client.post(&path, &batch(0)).unwrap().status, 200);
-    // Somebody else fills the disk.
     let filler = world.path("data/filler");
-    let mut file = fs::File::create(&filler).unwrap();
-    let chunk = vec![7; 1 << 16];
-    while std::io::Write::write_all(&mut file, &chunk).is_ok() {}
-    drop(file);
+    fill(&filler);
     let mut acknowledged = 200;
     let refused = loop {
         let asked = Instant::now();
@@ -206,17 +202,25 @@ fn a_full_disk_stops_writing_and_not_reading_until_there_is_space() {
     assert_eq!(rest.status, 200, "{}", rest.body);
     serving.kill();
     world.run("verify data").exits(0);
-    // The outage is in the trail: from when to when, why, and how much was refused.
-    let rows: Vec<String> = world
-        .sql("SELECT * FROM records")
-        .iter()
-        .map(Value::to_string)
-        .filter(|row| row.contains("outage"))
-        .collect();
+    assert_outage_is_told(&world);
+    drop(disk);
+}
+
+/// Somebody else fills the disk.
+fn fill(filler: &Path) {
+    let mut file = fs::File::create(filler).unwrap();
+    let chunk = vec![7; 1 << 16];
+    while std::io::Write::write_all(&mut file, &chunk).is_ok() {}
+}
+
+/// The outage is in the trail: from when to when, why, and how much was refused.
+#[track_caller]
+fn assert_outage_is_told(world: &World) {
+    let rows = world.sql("SELECT * FROM records");
+    let rows: Vec<String> = rows.iter().map(Value::to_string).filter(|row| row.contains("outage")).collect();
     assert!(!rows.is_empty(), "no record of the outage");
     let told = rows.join("\n");
     for member in ["began_at", "ended_at", "no_space", "refused_records", "refused_submissions"] {
         assert!(told.contains(member), "{told}");
     }
-    drop(disk);
 }

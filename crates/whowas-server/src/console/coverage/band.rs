@@ -117,9 +117,9 @@ pub(in crate::console) fn statement(streams: &[StreamReport], range: (Time, Time
     }
     let closed = streams.iter().filter(|stream| is_closed(&stream.intervals, range)).count();
     let all = streams.len();
-    let of_all = if all == 1 { "The one source is".to_owned() } else { format!("All {all} sources are") };
     if closed == all {
-        return format!("{of_all} closed for the whole range: nothing is known to be missing.");
+        let of_all = if all == 1 { "Closed".to_owned() } else { format!("All {all} sources are closed") };
+        return format!("{of_all} for the whole range: nothing is known to be missing.");
     }
     if let [only] = streams {
         let why = match worst(&only.intervals, range) {
@@ -129,7 +129,7 @@ pub(in crate::console) fn statement(streams: &[StreamReport], range: (Time, Time
             Shade::Closed => "it is closed for a part of it",
             Shade::Outside => "nothing was collected",
         };
-        return format!("The one source is not closed for the whole range: {why}.");
+        return format!("Not closed for the whole range: {why}.");
     }
     let with = |shade: Shade| streams.iter().filter(|one| worst(&one.intervals, range) == shade).count();
     let mut parts = vec![format!("{closed} of {all} sources closed for the whole range")];
@@ -230,7 +230,7 @@ mod tests {
         let range = (hour(0), hour(24));
         for (streams, want) in [
             (vec![], "No source says what it has read, so nothing is known about what may be missing."),
-            (vec![closed()], "The one source is closed for the whole range: nothing is known to be missing."),
+            (vec![closed()], "Closed for the whole range: nothing is known to be missing."),
             (
                 vec![closed(), closed()],
                 "All 2 sources are closed for the whole range: nothing is known to be missing.",
@@ -241,7 +241,7 @@ mod tests {
             ),
             (
                 vec![stream(&[(0, 3, State::Closed)])],
-                "The one source is not closed for the whole range: it is closed for a part of it.",
+                "Not closed for the whole range: it is closed for a part of it.",
             ),
             (
                 vec![stream(&[(0, 24, State::AtRisk)]), stream(&[(0, 24, State::Open)])],

@@ -97,7 +97,8 @@ struct FindingsPage<'a> {
     name: &'a EnvironmentName,
     ranges: Vec<Choice>,
     shows: Vec<Choice>,
-    range: &'static str,
+    /// In words, as they go on after a comma.
+    range: String,
     word: &'static str,
     show: &'a str,
     open: usize,
@@ -162,7 +163,7 @@ pub(crate) async fn page(
         name: &permit.name,
         ranges: RANGES.iter().map(|(one, title)| choice(title, one, &params.show, *one == word)).collect(),
         shows: vec![choice("To review", word, "", !is_all), choice("All", word, "all", is_all)],
-        range,
+        range: format!("the {}", range.to_lowercase()),
         word,
         show: &params.show,
         open: kinds.iter().map(|kind| kind.open).sum(),
@@ -221,7 +222,7 @@ async fn find(app: &App, permit: &Reader, (from, to): (Time, Time), now: Time) -
     let dormant = engine.dormant(trail, (DORMANT_DAYS, AccountStatus::Enabled), None, now).await?;
     if !dormant.is_empty() {
         let text = format!(
-            "{} enabled accounts without a sign-in for {DORMANT_DAYS} days or more",
+            "Enabled accounts without a sign-in for {DORMANT_DAYS} days or more: {}",
             grouped(dormant.len() as u64)
         );
         findings.push(of_all(Kind::Dormant, text, (from, to), dormant.len() as u64, Vec::new()));
@@ -247,12 +248,12 @@ async fn unmatched(
         (
             Kind::LogonWithoutLogoff,
             SessionQuery::LogonWithoutLogoff,
-            "sessions of which no record tells the end",
+            "Sessions of which no record tells the end",
         ),
         (
             Kind::LogoffWithoutLogon,
             SessionQuery::LogoffWithoutLogon,
-            "sign-outs of which no sign-in is known",
+            "Sign-outs of which no sign-in is known",
         ),
     ] {
         let request = SessionRequest {
@@ -267,7 +268,7 @@ async fn unmatched(
             let positions = page.rows.iter().map(|row| row.position).collect();
             found.push(of_all(
                 kind,
-                format!("{} {what}", grouped(page.total)),
+                format!("{what}: {}", grouped(page.total)),
                 (from, to),
                 page.total,
                 positions,

@@ -3,6 +3,7 @@
 mod days;
 mod gantt;
 pub(crate) mod session;
+mod through_time;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use whowas_store::{Person, Snapshot};
 use self::{
     days::Days,
     gantt::{Span, days},
+    through_time::ThroughTime,
 };
 use super::{Frame, SIGNED_IN, address, grouped, html, presence::duration, show, stands_under};
 use crate::{access::Access, api::params::Params, app::App, auth::Reader, problem::Problem};
@@ -132,6 +134,7 @@ struct Found {
     failures: Vec<FailureView>,
     fields: Vec<FieldView>,
     records: String,
+    through_time: ThroughTime,
 }
 
 #[derive(Template)]
@@ -232,10 +235,11 @@ async fn find(
         (request(NamedQuery::EventsForUser, 1), request(NamedQuery::SignInFailures, FAILURES_MAX));
     let engine = &app.engine;
     let trail = &permit.trail;
-    let (sessions, facets, failures) = tokio::try_join!(
+    let (sessions, facets, failures, history) = tokio::try_join!(
         engine.sessions(trail, &sessions, now),
         engine.facets(trail, &events, now, VALUES_MAX),
         engine.logins(trail, &failures, now),
+        engine.user_history(trail, links.id, None, now),
     )?;
     Access::new("user")
         .with("from", from.to_string())
@@ -245,7 +249,8 @@ async fn find(
         .with_personal("user", links.id)
         .seen(app, permit)
         .await?;
-    Ok(links.found(sessions, facets, failures, (days, begins)))
+    let through_time = ThroughTime::of(&permit.name, history, &days.zone);
+    Ok(Found { through_time, ..links.found(sessions, facets, failures, (days, begins)) })
 }
 
 /// Addresses that the page has.
@@ -315,6 +320,7 @@ impl Links<'_> {
             failures: failures.rows.into_iter().map(|row| self.failure(row, &asked.zone)).collect(),
             fields: self.fields(facets),
             records,
+            through_time: ThroughTime::default(),
         }
     }
 

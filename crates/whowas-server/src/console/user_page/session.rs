@@ -13,8 +13,10 @@ use whowas_query::{SessionDetail, SessionRecord};
 
 use super::{super::raw_logs::local, user_href};
 use crate::{
-    access::Access,
-    api::params::{Params, zone},
+    api::{
+        params::{Params, zone},
+        sessions::{find_one, looked_at_one},
+    },
     app::App,
     auth::Reader,
     console::{Frame, SIGNED_IN, address, grouped, html, presence::duration, stands_under},
@@ -66,6 +68,7 @@ struct SessionView<'a> {
     how: &'static str,
     lines: Vec<Line>,
     record_count: String,
+    is_complete: bool,
     is_cut: bool,
     zone: String,
     logs: String,
@@ -82,33 +85,21 @@ pub(crate) async fn page(
     Path((_, _, key)): Path<(String, String, String)>,
     Params(params): Params<SessionPageParams>,
 ) -> Result<Response, Problem> {
-    let position: u64 =
-        key.parse().map_err(|_| Problem::not_found("a session's key is the position of a record"))?;
-    let now = app.now();
     zone(&params.tz)?;
-    let found = app.engine.session_at(&permit.trail, position, now).await?;
-    let found = found.ok_or_else(|| {
-        Problem::not_found(
-            "the record at this position belongs to no session: it may be a failed sign-in, or no sign-in at all",
-        )
-    })?;
-    if found.session.position != position {
+    let now = app.now();
+    let found = find_one(&app, &permit, &key).await?;
+    if found.session.position.to_string() != key {
         let to = address(&href(&permit.name, found.session.position), &[("tz", &params.tz)]);
         return Ok(Redirect::temporary(&to).into_response());
     }
-    Access::new("session")
-        .with("position", position)
-        .with("rows", found.records.len() as u64)
-        .with("tree_size", found.tree_size)
-        .seen(&app, &permit)
-        .await?;
+    looked_at_one(&found).seen(&app, &permit).await?;
     Ok(view(&permit.name, &params.tz, found, now)?.into_response())
 }
 
 fn view(name: &EnvironmentName, tz: &str, found: SessionDetail, now: Time) -> Result<Html<String>, Problem> {
     let zone = zone(tz)?;
     let time = |time: Time| local(time, &zone, "%Y-%m-%d %H:%M:%S");
-    let SessionDetail { session, records, record_count, tree_size } = found;
+    let SessionDetail { session, records, record_count, is_complete, tree_size } = found;
     let begin = session.start.or(session.end);
     let is_cut = records.len() < record_count;
     let line = |record: SessionRecord| Line {
@@ -145,6 +136,7 @@ fn view(name: &EnvironmentName, tz: &str, found: SessionDetail, now: Time) -> Re
         how: how(session.end_confidence),
         lines,
         record_count: grouped(record_count as u64),
+        is_complete,
         is_cut,
         zone: if tz.is_empty() { "UTC".to_owned() } else { tz.to_owned() },
         logs,
