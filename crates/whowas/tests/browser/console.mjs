@@ -18,7 +18,7 @@ const [link, screenshots, executablePath] = process.argv.slice(2);
 const origin = new URL(link).origin;
 const LOGS = "/p/contoso/production/monitoring/raw-logs";
 const PEOPLE = ["/p/contoso/production/findings", "/p/contoso/production/findings?show=all", "/p/contoso/production/monitoring?range=-30d", "/p/contoso/production/presence?at=2026-11-06T14:30", "/p/contoso/production/monitoring/coverage?year=2026", "/p/contoso/production/users/nobody",
-  "/p/contoso/production/users/00000000-0000-4000-8000-00000000beef?start=2026-11-01&end=2026-11-12", "/p/contoso/production/sessions/10"];
+  "/p/contoso/production/users/00000000-0000-4000-8000-00000000beef?start=2026-11-01&end=2026-11-12"];
 const FIXED = `${LOGS}?start=2026-11-05&end=2026-11-12`;
 
 mkdirSync(screenshots, { recursive: true });
@@ -28,7 +28,7 @@ const browser = await chromium.launch({
 });
 const complaints = [];
 function watch(page) {
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("console", (message) => message.type() === "error" && complaints.push(`${message.text()} ${message.location().url}`));
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("request", (request) => {
     if (!request.url().startsWith(origin)) complaints.push(`asks elsewhere: ${request.url()}`);
@@ -45,7 +45,9 @@ const total = async () => (await page.locator("#total").innerText()).replaceAll(
 
 /** Says what axe-core finds. Its script runs in a page without the page's own policy. */
 async function audit(path, colorScheme, storageState) {
-  const apart = await browser.newContext({ bypassCSP: true, colorScheme, storageState, reducedMotion: "reduce", viewport: { width: 1280, height: 800 } });
+  // Signed in, without the theme that was chosen on the way.
+  const signedIn = { cookies: storageState.cookies, origins: [] };
+  const apart = await browser.newContext({ bypassCSP: true, colorScheme, storageState: signedIn, reducedMotion: "reduce", viewport: { width: 1280, height: 800 } });
   const audited = await apart.newPage();
   await audited.goto(origin + path);
   if (path.startsWith(`${LOGS}?`)) await audited.locator("#histogram").waitFor();
@@ -240,6 +242,10 @@ try {
   assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
   await page.reload();
   assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark", "it is remembered");
+
+  step = "a session";
+  await open("/p/contoso/production/presence?at=2026-11-06T14:30");
+  PEOPLE.push(await page.locator("#grid tbody a", { hasText: "2026-11-06" }).first().getAttribute("href"));
 
   step = "a phone";
   for (const [width, height] of [[360, 780], [800, 600], [1920, 1080], [3840, 2160]]) {
