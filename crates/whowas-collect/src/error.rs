@@ -5,6 +5,20 @@ use whowas_store::{ErrorKind, StoreError};
 
 use crate::ImportSummary;
 
+/// Characters of an error with its causes: some services answer with whole documents.
+const CAUSES_CHARS_MAX: usize = 300;
+
+/// An error with what caused it, for people: the outer one alone says little.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text.chars().take(CAUSES_CHARS_MAX).collect()
+}
+
 /// Why an import ended early. What was recorded before stays recorded; repeating the import adds the rest.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {

@@ -19,7 +19,7 @@ mod retry;
 mod summary;
 pub mod syslog;
 
-pub use error::ImportError;
+pub use error::{ImportError, with_causes};
 pub use import::{Delivery, ImportOptions, file_tail, import, import_bytes, import_file};
 pub use note::{note, note_with};
 pub use read::{BATCH_RECORDS, REJECTED_KEPT_MAX};

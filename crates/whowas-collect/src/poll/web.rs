@@ -13,6 +13,7 @@ use url::{Host, Url};
 use whowas_event::Time;
 
 use super::http::{Http, HttpError, Request, Response};
+use crate::with_causes;
 
 /// For a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -65,7 +66,7 @@ impl Http for Web {
             builder = builder.header(AUTHORIZATION, header);
         }
         // Addresses of pages are long and of no use to whoever reads the error.
-        let broken = |error: reqwest::Error| HttpError::Broken(told(&error.without_url()));
+        let broken = |error: reqwest::Error| HttpError::Broken(with_causes(&error.without_url()));
         let mut answer = builder.send().await.map_err(broken)?;
         let mut response = Response { status: answer.status().as_u16(), ..head(answer.headers()) };
         while let Some(chunk) = answer.chunk().await.map_err(broken)? {
@@ -76,17 +77,6 @@ impl Http for Web {
         }
         Ok(response)
     }
-}
-
-/// An error with what caused it: the outer one alone says little.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text.chars().take(300).collect()
 }
 
 fn is_here(url: &Url) -> bool {

@@ -7,7 +7,10 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use whowas_collect::coverage::{self, State as Coverage};
+use whowas_collect::{
+    coverage::{self, State as Coverage},
+    with_causes,
+};
 use whowas_event::{Event, Kind, NativeId, Status, Time, User};
 use whowas_export::{
     delivery::Delivery,
@@ -186,7 +189,7 @@ impl Archiver {
                 Ok(made) => Ok(made),
                 // The trail itself is at fault, not the storage: that is not for trying again.
                 Err(MakeError::Store(error)) if trail.poisoned().is_some() => return Err(error),
-                Err(error) => Err(told(&error)),
+                Err(error) => Err(with_causes(&error)),
             },
         };
         match made {
@@ -353,11 +356,11 @@ impl Archiver {
         let place = format!("{folder}/{MANIFEST}");
         let bytes = match one.storage.read(&place, MANIFEST_BYTES_MAX).await {
             Err(OfflineError::Missing(_)) => Vec::new(),
-            read => read.map_err(|e| told(&e))?,
+            read => read.map_err(|e| with_causes(&e))?,
         };
         let key = Manifest::parse(&bytes).ok().and_then(|manifest| VerifyingKey::parse(&manifest.vkey).ok());
         let policy = Policy::of_log(key.unwrap_or_else(|| trail.verifying_key().clone()));
-        let mut verified = verify(&one.storage, folder, &policy).await.map_err(|e| told(&e))?;
+        let mut verified = verify(&one.storage, folder, &policy).await.map_err(|e| with_causes(&e))?;
         let Some(manifest) = &verified.manifest else { return Ok(verified) };
         let text =
             manifest.checkpoint.split("\n\n").next().map(|text| format!("{text}\n")).unwrap_or_default();
@@ -406,15 +409,4 @@ fn findings(verified: &Verified) -> Option<String> {
     let told = verified.findings.iter().take(TOLD_MAX);
     let told: Vec<_> = told.map(|finding| format!("{}: {}", finding.place, finding.reason)).collect();
     (!told.is_empty()).then(|| told.join("; "))
-}
-
-/// An error with what caused it, within bounds: storages answer with whole documents.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text.chars().take(500).collect()
 }
