@@ -15,6 +15,8 @@ const { chromium } = createRequire(import.meta.url)("playwright-core");
 const [link, screenshots, executablePath] = process.argv.slice(2);
 const TOTAL = 244;
 const PAGE_ROWS = 100;
+/** What a person does not see move: a thousandth of the window's height, of the whole width. */
+const SHIFT_MAX = 0.001;
 
 mkdirSync(screenshots, { recursive: true });
 const browser = await chromium.launch({
@@ -56,6 +58,12 @@ const page = await context.newPage();
 const complaints = [];
 page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
 page.on("pageerror", (error) => complaints.push(String(error)));
+
+await context.addInitScript(() => {
+  globalThis.shifts = [];
+  const note = (list) => globalThis.shifts.push(...list.getEntries().map((entry) => entry.value));
+  new PerformanceObserver(note).observe({ type: "layout-shift", buffered: true });
+});
 
 async function shot(name) {
   await page.screenshot({ path: join(screenshots, `${name}.png`) });
@@ -100,6 +108,12 @@ try {
   await follow(page, "button", "Search");
   assert.equal(await page.locator("#total").innerText(), String(TOTAL));
 
+  step = "nothing moves when the chart arrives";
+  await page.locator("#histogram").waitFor();
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  const shifts = await page.evaluate(() => globalThis.shifts);
+  assert.ok(Math.max(0, ...shifts) <= SHIFT_MAX, `what was there moved, by ${shifts}: a click would miss`);
+
   step = "7 rows";
   const heads = await page.locator("#grid thead th").allInnerTexts();
   assert.deepEqual(heads.map((head) => head.trim()), [
@@ -138,6 +152,7 @@ try {
   }
   assert.equal(seen.size, TOTAL, "the pages have every row once");
   await page.goto(first);
+  await page.locator("#histogram").waitFor();
 
   step = "8 export grid";
   const downloading = page.waitForEvent("download");
