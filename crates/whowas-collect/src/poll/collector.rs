@@ -17,6 +17,7 @@ use super::{
     http::{Allowed, Http, Request, Response, Secret},
     outcome::Outcome,
     page::Reading,
+    token,
 };
 use crate::coverage::{
     self, HOUR_MS, Ledger, MINUTE_MS, PassKind, Terms, is_emptiness_suspicious, load,
@@ -325,24 +326,8 @@ impl Collector {
         {
             return Ok(token.clone());
         }
-        let request = Request { url: token_url, authorization: None, form: Some(form) };
-        let response = match Outcome::of(self.http.send(&request).await, false, self.attempts) {
-            Outcome::Page(response) => response,
-            // What a token is refused for stands in the answer, but may quote the request.
-            Outcome::Unauthorized => return Err(Outcome::Refused("the token request is refused".to_owned())),
-            Outcome::Refused(why) => return Err(Outcome::Refused(format!("the token request: {why}"))),
-            other => return Err(other),
-        };
-        #[derive(serde::Deserialize)]
-        struct Token {
-            access_token: String,
-            #[serde(default)]
-            expires_in: i64,
-        }
-        let token: Token = serde_json::from_slice(&response.body)
-            .map_err(|_| Outcome::Again("the token endpoint answers no token".to_owned()))?;
-        let lasts_ms = token.expires_in.clamp(0, 86_400) * 1000 - TOKEN_MARGIN_MS;
-        let token = Secret::new(format!("Bearer {}", token.access_token));
+        let (token, lasts_ms) = token::ask(self.http.as_ref(), &token_url, &form, self.attempts).await?;
+        let lasts_ms = lasts_ms - TOKEN_MARGIN_MS;
         self.token = Some((token.clone(), now.saturating_add_ms(lasts_ms)));
         Ok(token)
     }
