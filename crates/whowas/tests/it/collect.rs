@@ -263,6 +263,7 @@ fn a_source_is_tested_before_it_is_read() {
     world.run("source test good").exits(0).shows("ok").shows("page");
     world.run("source test nobody").exits(2).says("there is no such [[source]] in the settings");
 
+    world.run(&format!("import --environment {P_E} in/week.csv")).exits(0);
     let token = text(&world.json(&format!("token create --scope admin --environment {P_E}"))[0], "token");
     let serving = world.serve();
     let mut client = Client::connect(&serving.address, &token).unwrap();
