@@ -11,7 +11,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
-use whowas_collect::{connections::Connections, intake::Intakes};
+use whowas_collect::{connections::Connections, intake::Intakes, poll::Probe};
+use whowas_event::EnvironmentName;
 use whowas_query::{Engine, QueryError};
 use whowas_store::{Store, StoreError, control::SessionKind};
 
@@ -160,6 +161,13 @@ impl Server {
             // Set once: the first settings are the settings.
             let _ = self.app.scheduled.set(scheduled);
         }
+        self
+    }
+
+    /// Lets the sources of the settings be tested.
+    pub fn with_sources(self, probes: Vec<(EnvironmentName, Probe)>) -> Self {
+        // Set once: the first settings are the settings.
+        let _ = self.app.probes.set(probes);
         self
     }
 

@@ -23,6 +23,7 @@ mod schedule;
 mod search;
 mod serve;
 mod sessions;
+mod source;
 mod sql;
 mod syslog;
 mod token;
@@ -62,6 +63,7 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Report(args) => report::run(&global, args).await,
         Command::Verify(args) => verify::run(&global, args).await,
         Command::Schedule(args) => schedule::run(&global, args).await,
+        Command::Source(args) => source::run(&global, args).await,
         Command::Archive(args) => archive::run(&global, args).await,
         Command::Proof(args) => proof::run(&global, args).await,
         Command::Mirror(args) => mirror::run(&global, args).await,
