@@ -12,10 +12,6 @@ use whowas_store::{StoreError, Trail};
 
 use crate::{Engine, Filter, QueryError, kept::Positions, lower, session_search::Asked};
 
-/// Up to so many records that fit a filter are known one by one (16 bytes each); beyond, sessions are looked through from the newest
-/// on until a page is full.
-const FEW_MAX: usize = 256 * 1024;
-
 /// Records that fit a filter: one by one while they are few, and always as a set of positions.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
@@ -26,7 +22,8 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    fn add(&mut self, batch: &RecordBatch, size: u64) -> Result<(), QueryError> {
+    /// `size` is that of the tree, `few_max` how many are known one by one at most.
+    fn add(&mut self, batch: &RecordBatch, (size, few_max): (u64, usize)) -> Result<(), QueryError> {
         let wrong = || StoreError::Corrupt("a record lacks its time or position".to_owned());
         let column = |name: &str| batch.column_by_name(name).ok_or_else(wrong);
         let times =
@@ -38,17 +35,17 @@ impl Places {
             self.positions.insert(position);
             self.count += 1;
             self.latest = self.latest.max(Some(time));
-            if self.few.len() < FEW_MAX {
+            if self.few.len() < few_max {
                 self.few.push((time, position));
             }
         }
         Ok(())
     }
 
-    fn merge(mut self, other: Self) -> Self {
+    fn merge(mut self, other: Self, few_max: usize) -> Self {
         self.count += other.count;
         self.latest = self.latest.max(other.latest);
-        let room = FEW_MAX.saturating_sub(self.few.len());
+        let room = few_max.saturating_sub(self.few.len());
         self.few.extend(other.few.into_iter().take(room));
         self.positions.add_all(&other.positions);
         self
@@ -94,9 +91,10 @@ impl Engine {
             .and(col("kind").eq(lit("login")));
         let scan = self.scan_where(trail, snapshot.clone(), &condition)?;
         let fields = &["occurred_at", "position"];
-        let step = move |places: &mut Places, _, batch: &_| places.add(batch, size);
+        let few_max = asked.index.few_max();
+        let step = move |places: &mut Places, _, batch: &_| places.add(batch, (size, few_max));
         let parts = scan.fold(fields, step).await?;
-        let places = parts.into_iter().reduce(Places::merge).unwrap_or_default();
+        let places = parts.into_iter().reduce(|a, b| a.merge(b, few_max)).unwrap_or_default();
         Ok(Some(Arc::new(places)))
     }
 }
@@ -104,6 +102,8 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FEW_MAX: usize = 1000;
 
     fn batch(positions: impl Iterator<Item = i64>) -> RecordBatch {
         use arrow::array::{ArrayRef, Int64Array, TimestampMicrosecondArray};
@@ -116,17 +116,17 @@ mod tests {
 
     fn places(positions: impl Iterator<Item = i64>) -> Places {
         let mut places = Places::default();
-        places.add(&batch(positions), u64::MAX).unwrap();
+        places.add(&batch(positions), (u64::MAX, FEW_MAX)).unwrap();
         places
     }
 
     #[test]
     fn places_are_a_list_while_they_are_few_and_a_set_always() {
-        let few = places([3, 64, 200].into_iter()).merge(places([65].into_iter()));
+        let few = places([3, 64, 200].into_iter()).merge(places([65].into_iter()), FEW_MAX);
         assert_eq!(few.few().map(<[_]>::len), Some(4));
         assert_eq!(few.latest(), Time::from_ms(200).ok());
         let max = i64::try_from(FEW_MAX).unwrap();
-        let many = places((0..max).map(|n| n * 3)).merge(few);
+        let many = places((0..max).map(|n| n * 3)).merge(few, FEW_MAX);
         assert!(
             many.few().is_none() && many.contains(200) && many.contains(u64::try_from(max).unwrap() * 3 - 3)
         );
@@ -137,8 +137,8 @@ mod tests {
     #[test]
     fn a_position_beyond_the_tree_is_damage_and_takes_no_room() {
         let mut places = Places::default();
-        assert!(places.add(&batch([7, i64::MAX].into_iter()), 8).is_err());
-        assert!(places.add(&batch([-1].into_iter()), 8).is_err());
+        assert!(places.add(&batch([7, i64::MAX].into_iter()), (8, FEW_MAX)).is_err());
+        assert!(places.add(&batch([-1].into_iter()), (8, FEW_MAX)).is_err());
         assert!(places.contains(7) && !places.contains(i64::MAX.cast_unsigned()));
     }
 }

@@ -46,6 +46,10 @@ use crate::{QueryError, sessions::SessionRules};
 /// [`Steps::rows_max`] records' sessions.
 const VIEWS_KEPT: usize = 4;
 
+/// Up to so many times the records of a step, the records that fit a filter are known one by one (16 bytes each). Beyond,
+/// sessions are looked through from the newest on until a page is full.
+const FEW_STEPS: u64 = 4;
+
 /// How much of the archive becomes a run at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Steps {
@@ -122,6 +126,11 @@ impl Index {
         }
         self.step(&mut state, base, records)?;
         Ok(true)
+    }
+
+    /// How many records that fit a filter are known one by one at most.
+    pub(crate) fn few_max(&self) -> usize {
+        usize::try_from(self.steps.rows_max.saturating_mul(FEW_STEPS)).unwrap_or(usize::MAX)
     }
 
     /// Deletes everything that is kept.
