@@ -27,6 +27,7 @@ use crate::{
     mending::mend,
     router::router,
     secret,
+    stating::state,
     webhook::Webhook,
     witnessing::{WitnessAddress, Witnessing},
 };
@@ -197,9 +198,11 @@ impl Server {
         let following = tokio::spawn(follow(app.clone()));
         let exporting = tokio::spawn(jobs::work(app.clone()));
         let mending = tokio::spawn(mend(app.clone()));
+        let stating = tokio::spawn(state(app.clone()));
         door.run(router, || app.metrics.connection(), shutdown).await;
         following.abort();
         mending.abort();
+        stating.abort();
         if let Some(archiving) = archiving {
             archiving.abort();
         }

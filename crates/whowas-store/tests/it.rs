@@ -8,6 +8,8 @@ mod control;
 mod entries;
 #[path = "it/erase.rs"]
 mod erase;
+#[path = "it/flips_beside.rs"]
+mod flips_beside;
 #[path = "it/flips.rs"]
 mod flips;
 #[path = "it/reopen.rs"]
