@@ -16,7 +16,7 @@ use whowas_query::{Engine, QueryError};
 use whowas_store::{Store, StoreError, control::SessionKind};
 
 use crate::{
-    TlsFiles,
+    TlsFiles, alarm,
     app::App,
     archive::{Archiver, Scheduled},
     auth::LINK_MINUTES,
@@ -110,6 +110,7 @@ pub struct Server {
     router: Router,
     witnessing: Option<Witnessing>,
     archiver: Option<Archiver>,
+    alarms: Option<alarm::Alarms>,
 }
 
 impl Server {
@@ -130,7 +131,7 @@ impl Server {
         }
         let app = Arc::new(App::new(store, engine, door.is_tls(), options.limits.export_bytes_max));
         let router = router(app.clone());
-        Ok(Self { door, app, router, witnessing: None, archiver: None })
+        Ok(Self { door, app, router, witnessing: None, archiver: None, alarms: None })
     }
 
     /// The counters that `/metrics` shows, for receivers beside this server.
@@ -163,6 +164,15 @@ impl Server {
         self
     }
 
+    /// Raises alarms while the server runs. Schedules are to be given before.
+    pub fn with_alarms(mut self, targets: Vec<alarm::Target>) -> Self {
+        if !targets.is_empty() {
+            let scheduled = self.app.schedules().to_vec();
+            self.alarms = Some(alarm::Alarms::new(self.app.store.clone(), scheduled, targets));
+        }
+        self
+    }
+
     /// The address that was taken.
     pub fn address(&self) -> SocketAddr {
         self.door.address()
@@ -183,7 +193,8 @@ impl Server {
 
     /// Answers until `shutdown`, then lets running requests end. The store stays open.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { door, app, router, witnessing, archiver } = self;
+        let Self { door, app, router, witnessing, archiver, alarms } = self;
+        let watching = alarms.map(|alarms| tokio::spawn(alarms.run()));
         let archiving = archiver.map(|archiver| tokio::spawn(archiver.run()));
         let submitting = witnessing.map(|witnessing| tokio::spawn(witnessing.run()));
         let following = tokio::spawn(follow(app.clone()));
@@ -192,8 +203,8 @@ impl Server {
         door.run(router, || app.metrics.connection(), shutdown).await;
         following.abort();
         mending.abort();
-        if let Some(archiving) = archiving {
-            archiving.abort();
+        for task in [watching, archiving].into_iter().flatten() {
+            task.abort();
         }
         exporting.abort();
         if let Some(submitting) = submitting {
