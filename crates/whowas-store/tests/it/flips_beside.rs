@@ -79,7 +79,10 @@ async fn look(folder: &Path) -> Result<(Audit, u64), String> {
 
 #[tokio::test]
 async fn a_flip_beside_the_records_is_found_or_changes_nothing_that_is_stated() {
-    let flips = std::env::var("WHOWAS_FLIPS").ok().and_then(|text| text.parse().ok()).map_or(FLIPS, |n: usize| n / 10);
+    let flips = std::env::var("WHOWAS_FLIPS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .map_or(FLIPS, |n: usize| n / 10);
     let folder = tempfile::tempdir().unwrap();
     let (store, trail) = open(folder.path()).await;
     store.tell_outages(&name()).await.unwrap();
