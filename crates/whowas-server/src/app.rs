@@ -20,7 +20,7 @@ use whowas_store::{
 
 use crate::{
     api::coverage::SumCache,
-    archive::Scheduled,
+    archive::{Desk, Scheduled},
     jobs::Jobs,
     receive::{inbound::Inbound, track::Known},
     scim::source::Sources,
@@ -47,6 +47,7 @@ pub(crate) struct App {
     pub(crate) known: Known,
     /// Of the settings; set before the first request.
     pub(crate) scheduled: OnceLock<Vec<Scheduled>>,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) jobs: Jobs,
     pub(crate) scim: Sources,
     /// Held from looking at a trail to changing what it keeps: a hold that comes in between would not be seen.
@@ -69,6 +70,7 @@ impl App {
             intakes: Arc::default(),
             known: Known::default(),
             scheduled: OnceLock::new(),
+            desk: Arc::default(),
             jobs: Jobs::new(export_bytes_max),
             scim: Sources::default(),
             keeping: tokio::sync::Mutex::default(),

@@ -41,6 +41,10 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/v1/environments/{project}/{environment}/coverage", get(api::coverage::list))
         .route("/api/v1/environments/{project}/{environment}/schedules", get(api::schedules::list))
         .route("/api/v1/environments/{project}/{environment}/alarms", get(api::alarms::list))
+        .route(
+            "/api/v1/environments/{project}/{environment}/schedules/{schedule}/run",
+            post(api::schedules::run),
+        )
         .route("/api/v1/environments/{project}/{environment}/histogram", get(api::whole_range::histogram))
         .route("/api/v1/environments/{project}/{environment}/facets", get(api::whole_range::facets))
         .route("/api/v1/environments/{project}/{environment}/users", get(api::users::list))
@@ -156,6 +160,7 @@ fn console_routes() -> Router<Arc<App>> {
             post(console::settings::revoke_token),
         )
         .route("/p/{project}/{environment}/report", get(console::report::page))
+        .route("/p/{project}/{environment}/schedules/{schedule}/run", post(console::schedules::run))
         .route("/p/{project}/{environment}/exports/{id}/remove", post(console::exports::remove))
         .route("/assets/{fingerprint}/{name}", get(assets::serve))
 }
