@@ -32,6 +32,7 @@ mod saved;
 mod scim;
 pub mod secret;
 mod serve;
+mod stating;
 mod tls;
 pub mod webhook;
 mod witness;

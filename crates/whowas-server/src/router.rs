@@ -88,6 +88,7 @@ fn api_routes() -> Router<Arc<App>> {
         )
         .route("/api/v1/environments/{project}/{environment}/holds/{id}/release", post(api::holds::release))
         .route("/api/v1/environments/{project}/{environment}/key/rotate", post(api::keys::rotate))
+        .route("/api/v1/environments/{project}/{environment}/sources/{source}/test", post(api::sources::test))
         .route("/api/v1/tokens", get(api::tokens::list).post(api::tokens::create))
         .route("/api/v1/tokens/{id}", delete(api::tokens::revoke))
         .route("/trails/{project}/{environment}/checkpoint", get(api::log::checkpoint))

@@ -11,7 +11,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
-use whowas_collect::{connections::Connections, intake::Intakes};
+use whowas_collect::{connections::Connections, intake::Intakes, poll::Probe};
+use whowas_event::EnvironmentName;
 use whowas_query::{Engine, QueryError};
 use whowas_store::{Store, StoreError, control::SessionKind};
 
@@ -26,6 +27,7 @@ use crate::{
     mending::mend,
     router::router,
     secret,
+    stating::state,
     webhook::Webhook,
     witnessing::{WitnessAddress, Witnessing},
 };
@@ -174,6 +176,13 @@ impl Server {
         self
     }
 
+    /// Lets the sources of the settings be tested.
+    pub fn with_sources(self, probes: Vec<(EnvironmentName, Probe)>) -> Self {
+        // Set once: the first settings are the settings.
+        let _ = self.app.probes.set(probes);
+        self
+    }
+
     /// The address that was taken.
     pub fn address(&self) -> SocketAddr {
         self.door.address()
@@ -201,9 +210,11 @@ impl Server {
         let following = tokio::spawn(follow(app.clone()));
         let exporting = tokio::spawn(jobs::work(app.clone()));
         let mending = tokio::spawn(mend(app.clone()));
+        let stating = tokio::spawn(state(app.clone()));
         door.run(router, || app.metrics.connection(), shutdown).await;
         following.abort();
         mending.abort();
+        stating.abort();
         for task in [watching, archiving].into_iter().flatten() {
             task.abort();
         }

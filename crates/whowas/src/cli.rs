@@ -4,6 +4,7 @@ mod archive;
 mod coverage;
 mod evidence;
 mod report;
+mod source;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ pub(crate) use self::archive::{Alarms, Archive, Schedule, Trust as ArchiveTrust}
 pub(crate) use self::coverage::{Coverage, Reconcile};
 pub(crate) use self::evidence::{Erase, Fsck, Hold, Key, Mirror, Proof, Retain, Selection, Verify, Witness};
 pub(crate) use self::report::Report;
+pub(crate) use self::source::Source;
 
 /// Who was signed in, when, from where — and is that all of it?
 #[derive(Debug, Parser)]
@@ -89,6 +91,9 @@ pub(crate) enum Command {
     Schedule(Schedule),
     /// Alarms: what is raised, and what was within 90 days. Exits with 1 while one is raised
     Alarms(Alarms),
+    /// Sources that the server reads by itself
+    #[command(subcommand)]
+    Source(Source),
     /// What schedules wrote into offline storage
     #[command(subcommand)]
     Archive(Archive),

@@ -24,6 +24,7 @@ mod schedule;
 mod search;
 mod serve;
 mod sessions;
+mod source;
 mod sql;
 mod syslog;
 mod token;
@@ -64,6 +65,7 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Verify(args) => verify::run(&global, args).await,
         Command::Schedule(args) => schedule::run(&global, args).await,
         Command::Alarms(args) => alarms::run(&global, args).await,
+        Command::Source(args) => source::run(&global, args).await,
         Command::Archive(args) => archive::run(&global, args).await,
         Command::Proof(args) => proof::run(&global, args).await,
         Command::Mirror(args) => mirror::run(&global, args).await,

@@ -10,6 +10,8 @@ mod archive;
 mod browser;
 #[path = "it/cli.rs"]
 mod cli;
+#[path = "it/clouds.rs"]
+mod clouds;
 #[path = "it/collect.rs"]
 mod collect;
 #[path = "it/corpus.rs"]
@@ -34,6 +36,8 @@ mod key;
 mod kill;
 #[path = "it/logs.rs"]
 mod logs;
+#[path = "it/objects.rs"]
+mod objects;
 #[path = "it/offline.rs"]
 mod offline;
 #[path = "it/power.rs"]

@@ -19,6 +19,7 @@ pub(crate) mod records;
 pub(crate) mod report;
 pub(crate) mod schedules;
 pub(crate) mod sessions;
+pub(crate) mod sources;
 pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod users;

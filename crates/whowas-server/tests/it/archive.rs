@@ -20,7 +20,7 @@ use whowas_server::archive::{
     Archiver, Offline, ScheduleReport, Scheduled, Step, manifest::Manifest, restore, verify, windows,
 };
 use whowas_store::{Batch, Clock, Store, Trail, WhenFull};
-use whowas_testkit::{clock::SimClock, drive::Bounded, random::Random};
+use whowas_testkit::{clock::SimClock, life::Bounded, random::Random};
 use whowas_tlog::policy::Policy;
 
 use crate::world::environment;

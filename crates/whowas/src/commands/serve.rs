@@ -46,6 +46,7 @@ pub(crate) async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
     let server = Server::bind_with(store.clone(), options, engine).await.map_err(failure)?;
     let server = server.with_witnesses(witnesses).await.map_err(failure)?;
     let server = server.with_schedules(scheduled, webhooks).with_alarms(alarms);
+    let server = server.with_sources(sources::probes(&sources)?);
     let (url, link) = (server.url(), server.sign_in_link().await?);
     if global.json {
         let listening: Vec<_> = syslog
