@@ -8,6 +8,7 @@ use axum::Router;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
@@ -167,19 +168,19 @@ impl Server {
         self
     }
 
+    /// Lets the sources of the settings be tested.
+    pub fn with_sources(self, probes: Vec<(EnvironmentName, Probe)>) -> Self {
+        // Set once: the first settings are the settings.
+        let _ = self.app.probes.set(probes);
+        self
+    }
+
     /// Raises alarms while the server runs. Schedules are to be given before.
     pub fn with_alarms(mut self, targets: Vec<alarm::Target>) -> Self {
         if !targets.is_empty() {
             let scheduled = self.app.schedules().to_vec();
             self.alarms = Some(alarm::Alarms::new(self.app.store.clone(), scheduled, targets));
         }
-        self
-    }
-
-    /// Lets the sources of the settings be tested.
-    pub fn with_sources(self, probes: Vec<(EnvironmentName, Probe)>) -> Self {
-        // Set once: the first settings are the settings.
-        let _ = self.app.probes.set(probes);
         self
     }
 
@@ -204,24 +205,23 @@ impl Server {
     /// Answers until `shutdown`, then lets running requests end. The store stays open.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { door, app, router, witnessing, archiver, alarms } = self;
-        let watching = alarms.map(|alarms| tokio::spawn(alarms.run()));
-        let archiving = archiver.map(|archiver| tokio::spawn(archiver.run()));
-        let submitting = witnessing.map(|witnessing| tokio::spawn(witnessing.run()));
-        let following = tokio::spawn(follow(app.clone()));
-        let exporting = tokio::spawn(jobs::work(app.clone()));
-        let mending = tokio::spawn(mend(app.clone()));
-        let stating = tokio::spawn(state(app.clone()));
+        // What runs beside the answers. Each may be ended at any moment: what it began is durable as a whole or not at all.
+        let mut beside = JoinSet::new();
+        beside.spawn(follow(app.clone()));
+        beside.spawn(jobs::work(app.clone()));
+        beside.spawn(mend(app.clone()));
+        beside.spawn(state(app.clone()));
+        if let Some(alarms) = alarms {
+            beside.spawn(alarms.run());
+        }
+        if let Some(archiver) = archiver {
+            beside.spawn(archiver.run());
+        }
+        if let Some(witnessing) = witnessing {
+            beside.spawn(witnessing.run());
+        }
         door.run(router, || app.metrics.connection(), shutdown).await;
-        following.abort();
-        mending.abort();
-        stating.abort();
-        for task in [watching, archiving].into_iter().flatten() {
-            task.abort();
-        }
-        exporting.abort();
-        if let Some(submitting) = submitting {
-            submitting.abort();
-        }
+        beside.abort_all();
     }
 }
 

@@ -89,11 +89,11 @@ pub(crate) enum Command {
     /// Exports that are made by themselves, window after window
     #[command(subcommand)]
     Schedule(Schedule),
-    /// Alarms: what is raised, and what was within 90 days. Exits with 1 while one is raised
-    Alarms(Alarms),
     /// Sources that the server reads by itself
     #[command(subcommand)]
     Source(Source),
+    /// Alarms: what is raised, and what was within 90 days. Exits with 1 while one is raised
+    Alarms(Alarms),
     /// What schedules wrote into offline storage
     #[command(subcommand)]
     Archive(Archive),

@@ -137,11 +137,9 @@ fn what_is_only_out_of_sight_is_not_called_resolved() {
     let rule = Rule { tells_resolved: true, ..Rule::default() };
     // A window of a schedule may be long ago, and is looked at all the same.
     let failed = |from| Condition { kind: AlarmKind::FailedWindow, ..lost(from) };
-    for (one, is_past, worth) in [
-        (lost(10), true, None),
-        (lost(11), false, Some("resolved")),
-        (failed(1), false, Some("resolved")),
-    ] {
+    for (one, is_past, worth) in
+        [(lost(10), true, None), (lost(11), false, Some("resolved")), (failed(1), false, Some("resolved"))]
+    {
         let mut known = BTreeMap::new();
         step(&mut known, &[one], day(100));
         step(&mut known, &[], day(101));
