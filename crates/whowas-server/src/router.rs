@@ -18,6 +18,7 @@ const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(api_routes())
+        .merge(open_routes())
         .merge(receiver_routes())
         .merge(console_routes())
         .layer(DefaultBodyLimit::max(SMALL_BODY_BYTES_MAX))
@@ -91,6 +92,11 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/v1/environments/{project}/{environment}/sources/{source}/test", post(api::sources::test))
         .route("/api/v1/tokens", get(api::tokens::list).post(api::tokens::create))
         .route("/api/v1/tokens/{id}", delete(api::tokens::revoke))
+}
+
+/// The public log of every trail, and what probes ask.
+fn open_routes() -> Router<Arc<App>> {
+    Router::new()
         .route("/trails/{project}/{environment}/checkpoint", get(api::log::checkpoint))
         .route("/trails/{project}/{environment}/vkey", get(api::log::vkey))
         .route("/trails/{project}/{environment}/tile/{*tile}", get(api::log::tile))
