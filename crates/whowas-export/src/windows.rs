@@ -148,6 +148,9 @@ pub struct Kept {
     pub failure: Option<String>,
     /// When it is tried again.
     pub try_at: Option<Time>,
+    /// When somebody wanted it written at once, covered or not.
+    #[serde(default)]
+    pub wanted_at: Option<Time>,
     /// When everything was last read back and found as it was written.
     pub verified_at: Option<Time>,
     /// What was found when it was not.
@@ -189,7 +192,7 @@ impl Kept {
 
     /// After a success.
     pub fn succeeded(&mut self) {
-        (self.failures, self.failure, self.try_at) = (0, None, None);
+        (self.failures, self.failure, self.try_at, self.wanted_at) = (0, None, None, None);
     }
 }
 
@@ -221,6 +224,9 @@ pub fn decide(
             Some(due) if due > now => Todo::Wait(due),
             _ => Todo::Verify,
         };
+    }
+    if kept.wanted_at.is_some() && now >= window.to {
+        return Todo::Export;
     }
     let (settled, latest) = (window.to.saturating_add_ms(schedule.settle_ms), schedule.latest(window));
     if now < settled {

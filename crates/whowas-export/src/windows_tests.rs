@@ -80,6 +80,15 @@ fn a_window_waits_until_it_is_covered_or_can_wait_no_longer() {
     check(&none, Covered::Open, "2026-11-09T00:00:00Z", Todo::Wait(latest));
     check(&none, Covered::Lost, "2026-11-09T00:00:00Z", Todo::Export);
     check(&none, Covered::Open, "2026-11-14T00:00:00Z", Todo::Export);
+    // Somebody wants it at once: only once it is over, and not while it pauses after a failure.
+    let mut wanted = Kept { wanted_at: Some(at("2026-11-08T00:00:00Z")), ..Kept::default() };
+    check(&wanted, Covered::Open, "2026-11-08T23:59:59Z", Todo::Wait(end));
+    check(&wanted, Covered::Open, "2026-11-09T00:00:00Z", Todo::Export);
+    wanted.failed("no room".into(), at("2026-11-09T00:00:00Z"));
+    check(&wanted, Covered::Open, "2026-11-09T00:00:59Z", Todo::Wait(at("2026-11-09T00:01:00Z")));
+    check(&wanted, Covered::Open, "2026-11-09T00:01:00Z", Todo::Export);
+    wanted.succeeded();
+    assert_eq!(wanted, none);
     let mut failed = none.clone();
     failed.failed("no room".into(), at("2026-11-09T00:00:00Z"));
     check(&failed, Covered::Closed, "2026-11-09T00:00:59Z", Todo::Wait(at("2026-11-09T00:01:00Z")));

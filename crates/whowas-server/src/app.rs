@@ -20,7 +20,7 @@ use whowas_store::{
 
 use crate::{
     api::coverage::SumCache,
-    archive::Scheduled,
+    archive::{Desk, Scheduled},
     jobs::Jobs,
     receive::{inbound::Inbound, track::Known},
     scim::source::Sources,
@@ -47,6 +47,7 @@ pub(crate) struct App {
     pub(crate) known: Known,
     /// Of the settings; set before the first request.
     pub(crate) scheduled: OnceLock<Vec<Scheduled>>,
+    pub(crate) desk: Arc<Desk>,
     /// Of the settings: what can be tested.
     pub(crate) probes: OnceLock<Vec<(EnvironmentName, Probe)>>,
     /// Held while a source is tested.
@@ -73,6 +74,7 @@ impl App {
             intakes: Arc::default(),
             known: Known::default(),
             scheduled: OnceLock::new(),
+            desk: Arc::default(),
             probes: OnceLock::new(),
             testing: tokio::sync::Mutex::default(),
             jobs: Jobs::new(export_bytes_max),

@@ -18,6 +18,7 @@ const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(api_routes())
+        .merge(open_routes())
         .merge(receiver_routes())
         .merge(console_routes())
         .layer(DefaultBodyLimit::max(SMALL_BODY_BYTES_MAX))
@@ -41,6 +42,10 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/v1/environments/{project}/{environment}/coverage", get(api::coverage::list))
         .route("/api/v1/environments/{project}/{environment}/schedules", get(api::schedules::list))
         .route("/api/v1/environments/{project}/{environment}/alarms", get(api::alarms::list))
+        .route(
+            "/api/v1/environments/{project}/{environment}/schedules/{schedule}/run",
+            post(api::schedules::run),
+        )
         .route("/api/v1/environments/{project}/{environment}/histogram", get(api::whole_range::histogram))
         .route("/api/v1/environments/{project}/{environment}/facets", get(api::whole_range::facets))
         .route("/api/v1/environments/{project}/{environment}/users", get(api::users::list))
@@ -87,6 +92,11 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/v1/environments/{project}/{environment}/sources/{source}/test", post(api::sources::test))
         .route("/api/v1/tokens", get(api::tokens::list).post(api::tokens::create))
         .route("/api/v1/tokens/{id}", delete(api::tokens::revoke))
+}
+
+/// The public log of every trail, and what probes ask.
+fn open_routes() -> Router<Arc<App>> {
+    Router::new()
         .route("/trails/{project}/{environment}/checkpoint", get(api::log::checkpoint))
         .route("/trails/{project}/{environment}/vkey", get(api::log::vkey))
         .route("/trails/{project}/{environment}/tile/{*tile}", get(api::log::tile))
@@ -157,6 +167,7 @@ fn console_routes() -> Router<Arc<App>> {
             post(console::settings::revoke_token),
         )
         .route("/p/{project}/{environment}/report", get(console::report::page))
+        .route("/p/{project}/{environment}/schedules/{schedule}/run", post(console::schedules::run))
         .route("/p/{project}/{environment}/exports/{id}/remove", post(console::exports::remove))
         .route("/assets/{fingerprint}/{name}", get(assets::serve))
 }

@@ -160,7 +160,8 @@ impl Server {
     pub fn with_schedules(mut self, scheduled: Vec<Scheduled>, webhooks: Vec<Webhook>) -> Self {
         if !scheduled.is_empty() {
             let (store, engine) = (self.app.store.clone(), self.app.engine.clone());
-            self.archiver = Some(Archiver::new(store, engine, scheduled.clone()).telling(webhooks));
+            let archiver = Archiver::new(store, engine, scheduled.clone()).telling(webhooks);
+            self.archiver = Some(archiver.at(self.app.desk.clone()));
             // Set once: the first settings are the settings.
             let _ = self.app.scheduled.set(scheduled);
         }

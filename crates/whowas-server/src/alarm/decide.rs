@@ -71,7 +71,12 @@ impl AlarmKind {
     /// Whether there is one event for each time that it is about. Of the others a stream or schedule has one that
     /// lasts, however its time moves meanwhile.
     const fn is_by_time(self) -> bool {
-        matches!(self, Self::Lost | Self::Truncated | Self::LateWindow | Self::FailedWindow)
+        self.is_sought_by_time() || matches!(self, Self::LateWindow | Self::FailedWindow)
+    }
+
+    /// Whether it is looked for in a part of the ledger only. Of windows, all are looked at.
+    const fn is_sought_by_time(self) -> bool {
+        matches!(self, Self::Lost | Self::Truncated)
     }
 }
 
@@ -312,7 +317,7 @@ pub fn decide(
                 open += 1;
             }
             None => {
-                let is_past = alarm.condition.kind.is_by_time() && alarm.condition.from <= begin;
+                let is_past = alarm.condition.kind.is_sought_by_time() && alarm.condition.from <= begin;
                 let ended = Alarm { ended_at: Some(now), is_past, ..alarm.clone() };
                 changes.push(Change::Keep(event.clone(), Box::new(ended)));
             }

@@ -135,9 +135,13 @@ fn an_event_is_raised_once_ends_once_and_may_come_again() {
 fn what_is_only_out_of_sight_is_not_called_resolved() {
     let lost = |from| condition(AlarmKind::Lost, "entra", (day(from), day(60)), None, "");
     let rule = Rule { tells_resolved: true, ..Rule::default() };
-    for (from, is_past, worth) in [(10, true, None), (11, false, Some("resolved"))] {
+    // A window of a schedule may be long ago, and is looked at all the same.
+    let failed = |from| Condition { kind: AlarmKind::FailedWindow, ..lost(from) };
+    for (one, is_past, worth) in
+        [(lost(10), true, None), (lost(11), false, Some("resolved")), (failed(1), false, Some("resolved"))]
+    {
         let mut known = BTreeMap::new();
-        step(&mut known, &[lost(from)], day(100));
+        step(&mut known, &[one], day(100));
         step(&mut known, &[], day(101));
         let alarm = known.values().next().unwrap();
         assert_eq!((alarm.is_past, alarm.worth(&rule)), (is_past, worth));

@@ -37,6 +37,7 @@ use serde_json::json;
 use whowas_collect::intake::{Intake, IntakeName, Outcome};
 
 use whowas_collect::coverage::State as Coverage;
+use whowas_event::EnvironmentName;
 
 use crate::{
     alarm::{self, AlarmKind},
@@ -115,20 +116,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Pro
     let streams = [("all", sums.streams), ("failing", sums.failing), ("silent", sums.silent)];
     let streams = streams.map(|(word, count)| (format!("{{health=\"{word}\"}}"), count));
     metric("streams", "gauge", "Streams of sources: all, without a pass that ends well, silent.", &streams);
-    let mut raised = [0_u64; AlarmKind::ALL.len()];
-    for name in &names {
-        for one in alarm::alarms(app.control().as_ref(), name).await? {
-            let is_open = one.ended_at.is_none();
-            let kinds =
-                AlarmKind::ALL.iter().zip(&mut raised).filter(|(kind, _)| is_open && **kind == one.kind);
-            kinds.for_each(|(_, count)| *count += 1);
-        }
-    }
-    let raised: Vec<_> = AlarmKind::ALL
-        .iter()
-        .zip(raised)
-        .map(|(kind, count)| (format!("{{kind=\"{}\"}}", kind.as_str()), count))
-        .collect();
+    let raised = raised(&app, &names).await?;
     metric("alarms_raised", "gauge", "Alarms that are raised and have not ended.", &raised);
     metric(
         "connections_total",
@@ -149,6 +137,19 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Pro
         &received(&app.intakes.all()),
     );
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], out).into_response())
+}
+
+/// Alarms that are raised, by kind.
+async fn raised(app: &App, names: &[EnvironmentName]) -> Result<Vec<(String, u64)>, Problem> {
+    let mut counts = AlarmKind::ALL.map(|kind| (kind, 0));
+    for name in names {
+        for one in alarm::alarms(app.control().as_ref(), name).await? {
+            let own = counts.iter_mut().filter(|(kind, _)| one.ended_at.is_none() && *kind == one.kind);
+            own.for_each(|(_, count)| *count += 1);
+        }
+    }
+    let labelled = counts.map(|(kind, count)| (format!("{{kind=\"{}\"}}", kind.as_str()), count));
+    Ok(labelled.into())
 }
 
 /// The counters of receivers, with labels.

@@ -5,6 +5,7 @@
 //! window that was written is also a record of the trail, in one commit. What lies in the storage is described
 //! in `docs/format.md` ([`manifest`]); [`verify`](fn@verify) and [`restore`](fn@restore) need nothing else.
 
+mod desk;
 mod make;
 pub mod manifest;
 mod offline;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use whowas_event::EnvironmentName;
 use whowas_export::{FileFormat, windows::Schedule};
 
+pub(crate) use desk::{Desk, WantError, want};
 pub use offline::{Offline, OfflineError};
 pub use report::{ScheduleReport, WindowReport, windows};
 pub use restore::{RestoreError, Restored, restore};

@@ -59,6 +59,8 @@ pub struct WindowReport {
     pub failure: Option<String>,
     /// When it is tried again.
     pub try_at: Option<Time>,
+    /// Whether it is being written or read back this moment.
+    pub is_running: bool,
 }
 
 /// Every schedule of an environment: those of the settings, then those that were.
@@ -143,5 +145,6 @@ pub(super) fn told(window: Window, kept: &Kept, schedule: Option<&Schedule>, now
         position: done.and_then(|done| done.position),
         failure: kept.broken.clone().or_else(|| kept.failure.clone()),
         try_at: kept.try_at,
+        is_running: false,
     }
 }

@@ -28,6 +28,7 @@ use crate::webhook::{Message, Webhook};
 
 use super::{
     Scheduled,
+    desk::Desk,
     make::{MakeError, Task, make},
     manifest::{self, MANIFEST, MANIFEST_BYTES_MAX, Manifest, UNCOVERED_MAX, Uncovered},
     offline::OfflineError,
@@ -56,18 +57,26 @@ pub struct Archiver {
     engine: Engine,
     scheduled: Vec<Scheduled>,
     webhooks: Vec<Webhook>,
+    desk: Arc<Desk>,
 }
 
 impl Archiver {
     /// Ready to begin.
     pub fn new(store: Arc<Store>, engine: Engine, scheduled: Vec<Scheduled>) -> Self {
-        Self { store, engine, scheduled, webhooks: Vec::new() }
+        Self { store, engine, scheduled, webhooks: Vec::new(), desk: Arc::default() }
     }
 
     /// Tells these of every window: when it is verified, late or fails.
     #[must_use]
     pub fn telling(mut self, webhooks: Vec<Webhook>) -> Self {
         self.webhooks = webhooks;
+        self
+    }
+
+    /// Lets this desk show what is written, and be asked for it.
+    #[must_use]
+    pub(crate) fn at(mut self, desk: Arc<Desk>) -> Self {
+        self.desk = desk;
         self
     }
 
@@ -85,7 +94,10 @@ impl Archiver {
                     SLEEP_MAX
                 }
             };
-            tokio::time::sleep(pause.max(Duration::from_millis(100))).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause.max(Duration::from_millis(100))) => {}
+                () = self.desk.woken() => {}
+            }
         }
     }
 
@@ -182,6 +194,7 @@ impl Archiver {
 
     async fn export(&self, trail: &Arc<Trail>, task: Task<'_>, mut kept: Kept) -> Result<(), StoreError> {
         let (one, window, previous, now) = (task.one, task.window, task.previous.cloned(), task.now);
+        let _written = self.desk.writing(one, window);
         let made = match self.found(one, trail, window, previous.as_ref()).await {
             Err(error) => Err(error),
             Ok(Some(found)) => Ok(found),
@@ -288,6 +301,7 @@ impl Archiver {
         window: Window,
         mut kept: Kept,
     ) -> Result<(), StoreError> {
+        let _written = self.desk.writing(one, window);
         let now = self.store.clock().now();
         let folder = manifest::folder(one.environment.as_str(), &one.schedule.name, window);
         match self.read_back(one, trail, &folder).await {
@@ -395,7 +409,7 @@ pub(crate) async fn send_all(webhooks: &[Webhook], message: &Message, now: Time)
     is_told
 }
 
-fn stored(one: &Scheduled, window: Window, kept: &Kept) -> StoredArchive {
+pub(super) fn stored(one: &Scheduled, window: Window, kept: &Kept) -> StoredArchive {
     StoredArchive {
         schedule: one.schedule.name.clone(),
         from: window.from,

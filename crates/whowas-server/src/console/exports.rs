@@ -1,4 +1,4 @@
-//! Exports: what is being made, what is kept, until when.
+//! Exports and schedules: what is being made, what is kept, until when.
 
 use std::sync::Arc;
 
@@ -13,7 +13,11 @@ use whowas_event::EnvironmentName;
 use whowas_query::NamedQuery;
 use whowas_store::control::{Export, ExportState};
 
-use super::{Frame, SIGNED_IN, grouped, html, show, stands_under};
+use super::{
+    Frame, SIGNED_IN, grouped, html,
+    schedules::{self, ScheduleCard},
+    show, stands_under,
+};
 use crate::{
     api::params::LoginParams,
     app::App,
@@ -61,6 +65,7 @@ struct ExportsPage<'a> {
     frame: Frame,
     name: &'a EnvironmentName,
     exports: Vec<ExportCard>,
+    schedules: Vec<ScheduleCard>,
     is_any_open: bool,
     kept: String,
     kept_max: String,
@@ -74,11 +79,14 @@ pub(crate) async fn page(State(app): State<Arc<App>>, permit: Reader) -> Result<
     let exports = jobs::list(&app, &permit).await?;
     let done = exports.iter().filter(|one| one.state == ExportState::Done);
     let kept = bytes_in_words(done.map(|one| one.bytes).sum());
-    let is_any_open = exports.iter().any(|one| one.state.is_open());
+    let schedules = schedules::cards(&app, &permit).await?;
+    let is_any_open =
+        exports.iter().any(|one| one.state.is_open()) || schedules.iter().any(|one| one.is_running);
     html(&ExportsPage {
         frame: SIGNED_IN,
         name: &permit.name,
         exports: exports.into_iter().map(|one| card(&permit, one)).collect(),
+        schedules,
         is_any_open,
         kept,
         kept_max: bytes_in_words(app.jobs.bytes_max),

@@ -15,6 +15,7 @@ pub(crate) mod presence;
 pub(crate) mod queries;
 pub(crate) mod raw_logs;
 pub(crate) mod report;
+pub(crate) mod schedules;
 pub(crate) mod settings;
 pub(crate) mod sign_in;
 pub(crate) mod user_log;

@@ -1,9 +1,15 @@
 //! Scheduled exports with the real binary: into a folder, an S3 bucket, an Azure container; and back.
 
+use std::time::{Duration, Instant};
+
 use crate::{
     clouds::Emulator,
-    script::{P_E, World, column},
+    http::Client,
+    script::{P_E, World, column, text},
 };
+
+/// For what a slow machine needs.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Years, so that a test of later years has few of them.
 fn settings(to: &str) -> String {
@@ -84,6 +90,45 @@ fn settings_that_cannot_work_are_refused_at_the_start() {
     assert!(!said.stderr.contains("secret-path"), "{}", said.stderr);
     world.file("whowas.toml", "");
     world.run("schedule run").exits(2).says("no [[schedule]]");
+}
+
+#[test]
+fn a_schedule_is_run_now_by_who_may() {
+    let world = World::with(&["portal.ndjson"]);
+    world.file("whowas.toml", settings("offline"));
+    world.run("schedule run").exits(0).shows("verified");
+    let token = |scope: &str| text(&world.json(&format!("token create --scope {scope}"))[0], "token");
+    let (read, admin) = (token("read"), token("admin"));
+    let serving = world.serve();
+    let run = |token: &str, schedule: &str| {
+        let mut client = Client::connect(&serving.address, token).unwrap();
+        client.post(&format!("/api/v1/environments/{P_E}/schedules/{schedule}/run"), "").unwrap()
+    };
+    assert_eq!(run(&read, "yearly").status, 403);
+    assert_eq!(run(&admin, "hourly").status, 404);
+    let nothing = run(&admin, "yearly");
+    assert_eq!(nothing.status, 409, "{nothing:?}");
+    assert!(nothing.body.contains("the next window ends at"), "{nothing:?}");
+    drop(serving);
+    // What is missing in the storage is found missing when somebody asks.
+    world.sqlite("UPDATE archived SET entry = json_set(entry, '$.failure', 'storage away', '$.try_at', '2099-01-01T00:00:00.000Z') WHERE entry LIKE '%sha256%'");
+    let serving = world.serve();
+    let mut client = Client::connect(&serving.address, &admin).unwrap();
+    let path = format!("/api/v1/environments/{P_E}/schedules");
+    assert!(client.get(&path).unwrap().body.contains("storage away"));
+    let asked = client.post(&format!("{path}/yearly/run"), "").unwrap();
+    assert_eq!(asked.status, 200, "{asked:?}");
+    let begin = Instant::now();
+    while client.get(&path).unwrap().body.contains("storage away") {
+        assert!(begin.elapsed() < PATIENCE, "nothing happens");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let actions = {
+        drop(client);
+        serving.kill();
+        column(&world.sql("SELECT action FROM access"), "action")
+    };
+    assert!(actions.contains(&"run_schedule".to_owned()), "{actions:?}");
 }
 
 /// The whole way through a storage that is not a folder.

@@ -26,7 +26,31 @@ fn exports_saved_queries_reports_and_every_other_page() {
     run("exports.mjs");
 }
 
+#[test]
+fn schedules_and_alarms_in_the_console() {
+    let world = World::with(&["portal.ndjson"]);
+    world.file(
+        "whowas.toml",
+        format!(
+            "[[schedule]]\nenvironment = \"{P_E}\"\nname = \"yearly\"\nbegin = \"2025-11-20\"\nevery = \"12m\"\nto = \"offline\"\n[[alarm]]\nname = \"on-call\"\nkinds = [\"failed_window\"]\n"
+        ),
+    );
+    // Something else lies where the first window is to be written.
+    let window = format!("offline/{P_E}/yearly/2025-11-20T00-00-00Z_2026-11-20T00-00-00Z");
+    std::fs::create_dir_all(world.path(&window)).unwrap();
+    world.file(&format!("{window}/window.json"), "{}");
+    world.run("schedule run").exits(1).shows("failed");
+    drive(&world, "schedules.mjs", &[&world.path(&window)]);
+}
+
 fn run(script: &str) {
+    let world = World::with(&["logins-week-46.csv", "system-users.json"]);
+    world.file("busy.csv", busy_day());
+    world.run(&format!("import --environment {P_E} busy.csv")).exits(0);
+    drive(&world, script, &[]);
+}
+
+fn drive(world: &World, script: &str, more: &[&Path]) {
     let tools = match tools() {
         Ok(tools) => tools,
         Err(missing) => {
@@ -35,9 +59,6 @@ fn run(script: &str) {
             return;
         }
     };
-    let world = World::with(&["logins-week-46.csv", "system-users.json"]);
-    world.file("busy.csv", busy_day());
-    world.run(&format!("import --environment {P_E} busy.csv")).exits(0);
     let serving = world.serve();
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new("node")
@@ -45,6 +66,7 @@ fn run(script: &str) {
         .arg(&serving.link)
         .arg(here.join("../../target/screenshots"))
         .arg(&tools.browser)
+        .args(more)
         .env("NODE_PATH", &tools.modules)
         .output()
         .unwrap();
