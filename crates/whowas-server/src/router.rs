@@ -40,6 +40,7 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/api/v1/environments/{project}/{environment}/logins", get(api::logins::list))
         .route("/api/v1/environments/{project}/{environment}/coverage", get(api::coverage::list))
         .route("/api/v1/environments/{project}/{environment}/schedules", get(api::schedules::list))
+        .route("/api/v1/environments/{project}/{environment}/alarms", get(api::alarms::list))
         .route("/api/v1/environments/{project}/{environment}/histogram", get(api::whole_range::histogram))
         .route("/api/v1/environments/{project}/{environment}/facets", get(api::whole_range::facets))
         .route("/api/v1/environments/{project}/{environment}/users", get(api::users::list))

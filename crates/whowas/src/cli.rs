@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use whowas_event::EnvironmentName;
 
-pub(crate) use self::archive::{Archive, Schedule, Trust as ArchiveTrust};
+pub(crate) use self::archive::{Alarms, Archive, Schedule, Trust as ArchiveTrust};
 pub(crate) use self::coverage::{Coverage, Reconcile};
 pub(crate) use self::evidence::{Erase, Fsck, Hold, Key, Mirror, Proof, Retain, Selection, Verify, Witness};
 pub(crate) use self::report::Report;
@@ -92,6 +92,8 @@ pub(crate) enum Command {
     /// Sources that the server reads by itself
     #[command(subcommand)]
     Source(Source),
+    /// Alarms: what is raised, and what was within 90 days. Exits with 1 while one is raised
+    Alarms(Alarms),
     /// What schedules wrote into offline storage
     #[command(subcommand)]
     Archive(Archive),

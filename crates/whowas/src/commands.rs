@@ -1,6 +1,7 @@
 //! One file per command; this one finds the right file.
 
 mod access;
+mod alarms;
 mod archive;
 mod coverage;
 mod erase;
@@ -64,6 +65,7 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Verify(args) => verify::run(&global, args).await,
         Command::Schedule(args) => schedule::run(&global, args).await,
         Command::Source(args) => source::run(&global, args).await,
+        Command::Alarms(args) => alarms::run(&global, args).await,
         Command::Archive(args) => archive::run(&global, args).await,
         Command::Proof(args) => proof::run(&global, args).await,
         Command::Mirror(args) => mirror::run(&global, args).await,

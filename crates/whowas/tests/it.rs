@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "it/alarms.rs"]
+mod alarms;
 #[path = "it/archive.rs"]
 mod archive;
 #[path = "it/browser.rs"]
