@@ -24,8 +24,10 @@ use crate::{
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
-/// Days that a tale lasts. Nothing new happens in the last five, and nothing goes wrong on the last one.
-const DAYS: i64 = 14;
+/// Days that a tale of a log lasts. Nothing new happens in the last five, and nothing goes wrong on the last one.
+const LOG_DAYS: i64 = 14;
+/// The same of people, who are asked for more often, and are not late.
+const PEOPLE_DAYS: i64 = 4;
 
 /// Every kind of source here, so that a seed gives one.
 pub const KINDS: [&str; 4] = ["okta", "keycloak", "dynamics-users", "graph-users"];
@@ -49,7 +51,8 @@ impl Tale {
         let mut random = Random::new(seed ^ 0x5eed_0000_0000);
         let noon = Time::parse_rfc3339("2026-11-02T00:00:00Z").unwrap();
         let begin = noon.saturating_add_ms(random.between(0, DAY_MS));
-        let end = begin.saturating_add_ms(DAYS * DAY_MS);
+        let (days, rest_days) = if seed % 4 < 2 { (LOG_DAYS, 5) } else { (PEOPLE_DAYS, 1) };
+        let end = begin.saturating_add_ms(days * DAY_MS);
         let quiet = end.saturating_add_ms(-DAY_MS);
         let clock = Arc::new(SimClock::at(begin));
         let mut faults = Faults::new(&mut random, begin, quiet);
@@ -57,7 +60,7 @@ impl Tale {
         faults.restarts.retain(|at| *at < quiet);
         let mut pauses = pauses(&mut random, begin, quiet);
         pauses.retain(|(_, until)| *until < quiet);
-        let happens = (begin.saturating_add_ms(-6 * DAY_MS), end.saturating_add_ms(-5 * DAY_MS));
+        let happens = (begin.saturating_add_ms(-6 * DAY_MS), end.saturating_add_ms(-rest_days * DAY_MS));
         let (r, c) = (&mut random, clock.clone());
         let source = match seed % 4 {
             0 => Source::Log(Log::Okta, Arc::new(SimLog::new(Log::Okta, r, c, faults, happens))),

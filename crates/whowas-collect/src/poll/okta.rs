@@ -12,7 +12,7 @@ use super::{
     graph::below,
     http::Response,
 };
-use crate::coverage::{DAY_MS, MINUTE_MS, Terms};
+use crate::coverage::{DAY_MS, HOUR_MS, MINUTE_MS, Terms};
 
 /// Events of a page: the documented maximum.
 const PAGE_ROWS: &str = "1000";
@@ -20,6 +20,10 @@ const PAGE_ROWS: &str = "1000";
 const RATE: (usize, i64) = (10, 10_000);
 /// Okta keeps events for so long.
 const RETENTION_MS: i64 = 90 * DAY_MS;
+
+/// If its link is not accepted any more, so much before it is read again: what came late since the last poll lies there.
+/// How late events may be is not documented; those of Entra are three days at most, and a repetition adds nothing.
+const OVERLAP_MS: i64 = 3 * DAY_MS + HOUR_MS;
 
 /// `GET /api/v1/logs`
 #[derive(Clone, Debug)]
@@ -52,8 +56,7 @@ impl Api for OktaLog {
 
     fn streams(&self) -> Vec<StreamSpec> {
         let terms = Terms { retention_ms: Some(self.retention_ms), late_ms: 0, settle_ms: 0 };
-        // If its link is not accepted any more, a day before it is read again.
-        let mode = Mode::Marks { every_ms: self.every_ms, terms, overlap_ms: DAY_MS };
+        let mode = Mode::Marks { every_ms: self.every_ms, terms, overlap_ms: OVERLAP_MS };
         vec![StreamSpec { name: String::new(), mode }]
     }
 

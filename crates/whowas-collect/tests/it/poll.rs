@@ -275,7 +275,7 @@ async fn what_a_source_forgot_behind_its_mark_is_lost_and_nothing_else() {
     let mut world = World::with_clock(clock, api, Box::new(move |url| okta(&own, url))).await;
     world.until("2026-01-10T03:00:00Z").await;
     let report = world.report(at("2025-01-01T00:00:00Z")).await;
-    assert_eq!(report.worst(), State::Closed, "{report:#?}");
+    assert!(report.worst() <= State::Open, "{report:#?}");
     // Nobody reads for 190 days.
     world.clock.0.store(at("2026-07-19T00:00:30Z").as_ms(), Ordering::SeqCst);
     world.until("2026-07-19T03:00:00Z").await;
