@@ -8,10 +8,10 @@ mod control;
 mod entries;
 #[path = "it/erase.rs"]
 mod erase;
-#[path = "it/flips_beside.rs"]
-mod flips_beside;
 #[path = "it/flips.rs"]
 mod flips;
+#[path = "it/flips_beside.rs"]
+mod flips_beside;
 #[path = "it/reopen.rs"]
 mod reopen;
 #[path = "it/trail.rs"]

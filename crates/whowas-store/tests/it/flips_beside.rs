@@ -1,4 +1,4 @@
-//! Random single-bit flips in the files beside a trail's records: keys, control database, index of deliveries, notes.
+//! Random single-bit flips in the files beside a trail's records: keys, control database, notes.
 //!
 //! They are not covered by the root. A flip there is found when the folder is opened or checked, or it changes nothing that
 //! the trail states: every leaf is derived again and has the signed root. Reasons are in [`reason`].
@@ -19,7 +19,6 @@ const FLIPS: usize = 60;
 /// Why a flip in such a file may go unnoticed by `verify`; `None` if it must not.
 fn reason(class: &str) -> Option<&'static str> {
     match class {
-        "seen index" => Some("it is made again from the records: deliveries are recognized as before"),
         "control database" => Some("a free page, or what is no evidence: names, cursors, tokens, the secret"),
         "note of an outage" => Some("a hint that does not parse is none"),
         "vkey" => Some("a copy for others; the key file decides"),
@@ -33,7 +32,6 @@ fn class(path: &str) -> Option<&'static str> {
         "trails/contoso/production/vkey" => Some("vkey"),
         "trails/contoso/production/outage" => Some("note of an outage"),
         _ if path.ends_with(".key") => Some("key"),
-        _ if path.ends_with(".seen") => Some("seen index"),
         _ => None,
     }
 }
@@ -79,7 +77,10 @@ async fn look(folder: &Path) -> Result<(Audit, u64), String> {
 
 #[tokio::test]
 async fn a_flip_beside_the_records_is_found_or_changes_nothing_that_is_stated() {
-    let flips = std::env::var("WHOWAS_FLIPS").ok().and_then(|text| text.parse().ok()).map_or(FLIPS, |n: usize| n / 10);
+    let flips = std::env::var("WHOWAS_FLIPS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .map_or(FLIPS, |n: usize| n / 10);
     let folder = tempfile::tempdir().unwrap();
     let (store, trail) = open(folder.path()).await;
     store.tell_outages(&name()).await.unwrap();
@@ -98,7 +99,7 @@ async fn a_flip_beside_the_records_is_found_or_changes_nothing_that_is_stated() 
             classes.entry(class).or_default().push(below);
         }
     }
-    assert_eq!(classes.len(), 5, "{:?}", classes.keys());
+    assert_eq!(classes.len(), 4, "{:?}", classes.keys());
     let names: Vec<&str> = classes.keys().copied().collect();
     let mut state = 0x5eed_u64;
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
