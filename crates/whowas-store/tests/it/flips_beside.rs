@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use whowas_store::{Store, audit::Audit};
+use whowas_store::{Batch, Store, WhenFull, audit::Audit};
 
 use crate::world::{append, audit, clock, login, name, open};
 
@@ -70,7 +70,10 @@ async fn look(folder: &Path) -> Result<(Audit, u64), String> {
     let audit = store.audit(&environment).await.map_err(|e| e.to_string())?;
     let trail = store.trail(&name()).await.map_err(|e| e.to_string())?;
     store.tell_outages(&name()).await.map_err(|e| e.to_string())?;
-    let again = append(&trail, (0..340).map(login).collect()).await;
+    let received_at = whowas_event::Time::default();
+    let records = (0..340).map(login).collect();
+    let batch = Batch { source: "test".into(), format: "test".into(), received_at, records };
+    let again = trail.append(batch, WhenFull::Wait).await.map_err(|e| e.to_string())?;
     store.close().await.map_err(|e| e.to_string())?;
     Ok((audit, again.duplicate))
 }
@@ -124,7 +127,9 @@ async fn a_flip_beside_the_records_is_found_or_changes_nothing_that_is_stated() 
             count.0 += 1;
             continue;
         }
-        assert!(reason(class).is_some(), "{place}: nothing tells of it");
+        // The line feed at the end of a key's line, of which another kind of white space is made.
+        let is_end = class == "key" && at + 1 == bytes.len();
+        assert!(is_end || reason(class).is_some(), "{place}: nothing tells of it");
         // The secret aims at the index of deliveries and lies in the control database: another one knows none of them.
         if class != "control database" {
             assert_eq!(duplicates, Some(340), "{place}");
