@@ -20,6 +20,7 @@ use crate::{
     ends::{END_COLUMNS, Ends, is_logoff},
     files::FileCache,
     kept::{Index, Records},
+    last_use::LastUses,
     lower,
     newest::{Mark, fetch, newest},
     page::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, PageToken},
@@ -79,6 +80,7 @@ pub struct Engine {
     context: SessionContext,
     files: Arc<FileCache>,
     kept: Arc<KeptSessions>,
+    last_uses: Arc<LastUses>,
 }
 
 /// The sessions that are kept of each trail, by their folder.
@@ -120,11 +122,20 @@ impl Engine {
         options.execution.parquet.binary_as_string = false;
         let runtime = RuntimeEnvBuilder::new().with_memory_limit(QUERY_BYTES_MAX, 1.0).build_arc()?;
         let kept = Arc::new(KeptSessions { rules, steps, indexes: Mutex::default() });
-        Ok(Self { context: SessionContext::new_with_config_rt(config, runtime), files: Arc::default(), kept })
+        Ok(Self {
+            context: SessionContext::new_with_config_rt(config, runtime),
+            files: Arc::default(),
+            kept,
+            last_uses: Arc::default(),
+        })
     }
 
     pub(crate) fn files(&self) -> &Arc<FileCache> {
         &self.files
+    }
+
+    pub(crate) fn last_uses(&self) -> &LastUses {
+        &self.last_uses
     }
 
     /// What is kept of a trail's sessions.
@@ -145,6 +156,7 @@ impl Engine {
     /// The kept sessions cannot be deleted.
     pub fn forget(&self, trail: &Trail) -> Result<(), QueryError> {
         self.files.clear();
+        self.last_uses.forget();
         self.context.runtime_env().cache_manager.get_file_metadata_cache().clear();
         Ok(self.index(trail)?.forget()?)
     }

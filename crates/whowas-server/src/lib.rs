@@ -8,6 +8,7 @@
 //! Start at [`Server`], then `router.rs`, the table of contents.
 
 mod access;
+pub mod alarm;
 mod api;
 mod app;
 pub mod archive;

@@ -163,7 +163,7 @@ impl Store {
 
     /// What a process that ended had noted is kept from now on where everything is kept, and room is taken for the next.
     async fn keep_noted(&self, name: &EnvironmentName) -> Result<(), StoreError> {
-        let noted = self.with_note(name, |path| note::read(path)).await?;
+        let noted = self.with_note(name, note::read).await?;
         for outage in &noted {
             self.control().keep_outage(name, outage).await?;
         }
