@@ -4,7 +4,7 @@
 #     bash scripts/nightly.sh
 #
 # WHOWAS_KILL_ROUNDS  how often a writing server is killed and recovered (1000)
-# WHOWAS_FLIPS        bits that are flipped in the files of a trail (10000)
+# WHOWAS_FLIPS        bits that are flipped in the files of a trail (10000), and a tenth of it in those beside
 # WHOWAS_POWER_CUTS   all: power is lost before every call, in four ways
 # WHOWAS_FAULTS       all: every call of a kind fails once
 # WHOWAS_FUZZ         changed copies of the corpus for each fuzz target (200000)

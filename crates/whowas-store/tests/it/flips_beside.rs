@@ -1,4 +1,4 @@
-//! Random single-bit flips in the files beside a trail's records: keys, control database, index of deliveries, notes.
+//! Random single-bit flips in the files beside a trail's records: keys, control database, notes.
 //!
 //! They are not covered by the root. A flip there is found when the folder is opened or checked, or it changes nothing that
 //! the trail states: every leaf is derived again and has the signed root. Reasons are in [`reason`].
@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use whowas_store::{Store, audit::Audit};
+use whowas_store::{Batch, Store, WhenFull, audit::Audit};
 
 use crate::world::{append, audit, clock, login, name, open};
 
@@ -19,7 +19,6 @@ const FLIPS: usize = 60;
 /// Why a flip in such a file may go unnoticed by `verify`; `None` if it must not.
 fn reason(class: &str) -> Option<&'static str> {
     match class {
-        "seen index" => Some("it is made again from the records: deliveries are recognized as before"),
         "control database" => Some("a free page, or what is no evidence: names, cursors, tokens, the secret"),
         "note of an outage" => Some("a hint that does not parse is none"),
         "vkey" => Some("a copy for others; the key file decides"),
@@ -33,7 +32,6 @@ fn class(path: &str) -> Option<&'static str> {
         "trails/contoso/production/vkey" => Some("vkey"),
         "trails/contoso/production/outage" => Some("note of an outage"),
         _ if path.ends_with(".key") => Some("key"),
-        _ if path.ends_with(".seen") => Some("seen index"),
         _ => None,
     }
 }
@@ -72,7 +70,10 @@ async fn look(folder: &Path) -> Result<(Audit, u64), String> {
     let audit = store.audit(&environment).await.map_err(|e| e.to_string())?;
     let trail = store.trail(&name()).await.map_err(|e| e.to_string())?;
     store.tell_outages(&name()).await.map_err(|e| e.to_string())?;
-    let again = append(&trail, (0..340).map(login).collect()).await;
+    let received_at = whowas_event::Time::default();
+    let records = (0..340).map(login).collect();
+    let batch = Batch { source: "test".into(), format: "test".into(), received_at, records };
+    let again = trail.append(batch, WhenFull::Wait).await.map_err(|e| e.to_string())?;
     store.close().await.map_err(|e| e.to_string())?;
     Ok((audit, again.duplicate))
 }
@@ -101,7 +102,7 @@ async fn a_flip_beside_the_records_is_found_or_changes_nothing_that_is_stated() 
             classes.entry(class).or_default().push(below);
         }
     }
-    assert_eq!(classes.len(), 5, "{:?}", classes.keys());
+    assert_eq!(classes.len(), 4, "{:?}", classes.keys());
     let names: Vec<&str> = classes.keys().copied().collect();
     let mut state = 0x5eed_u64;
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
@@ -126,7 +127,9 @@ async fn a_flip_beside_the_records_is_found_or_changes_nothing_that_is_stated() 
             count.0 += 1;
             continue;
         }
-        assert!(reason(class).is_some(), "{place}: nothing tells of it");
+        // The line feed at the end of a key's line, of which another kind of white space is made.
+        let is_end = class == "key" && at + 1 == bytes.len();
+        assert!(is_end || reason(class).is_some(), "{place}: nothing tells of it");
         // The secret aims at the index of deliveries and lies in the control database: another one knows none of them.
         if class != "control database" {
             assert_eq!(duplicates, Some(340), "{place}");
