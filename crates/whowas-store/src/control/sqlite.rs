@@ -12,13 +12,13 @@ use whowas_event::{EnvironmentName, Time};
 use super::{
     Commit, Control, Environment, ErasureEntry, Hold, Outage, Person, Progress, Rejected, Scope, Scrub,
     SecretHash, SessionKind, StoredArchive, StoredStream, StoredWindow, Token, sqlite_archived, sqlite_first,
-    sqlite_kept, sqlite_outages, sqlite_privacy, sqlite_progress,
+    sqlite_kept, sqlite_outages, sqlite_past, sqlite_privacy, sqlite_progress,
 };
 use crate::StoreError;
 
 /// What leads from each version of the tables to the next, beginning with no tables at all. The version is
 /// kept in `user_version`. A step that was released is never changed: the next one is added.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     sqlite_first::TABLES,
     "ALTER TABLE rejected ADD COLUMN column_number INTEGER",
     sqlite_progress::TABLES,
@@ -26,6 +26,7 @@ const STEPS: [&str; 7] = [
     sqlite_archived::TABLES,
     sqlite_kept::TABLES,
     sqlite_outages::TABLES,
+    sqlite_past::TABLES,
 ];
 
 /// [`Control`] in SQLite: write-ahead log, `synchronous = FULL`, because it holds the commit point.
@@ -241,6 +242,8 @@ impl Control for SqliteControl {
                  WHERE environment = ? AND position IN (SELECT value FROM json_each(?))",
                 &scrub.attributes,
             ),
+            (sqlite_past::ERASE_PEOPLE, &scrub.people),
+            (sqlite_past::ERASE_ATTRIBUTES, &scrub.attributes),
             (
                 "DELETE FROM rejected WHERE environment = ? AND id IN (SELECT value FROM json_each(?))",
                 &scrub.rejected,
@@ -293,6 +296,10 @@ impl Control for SqliteControl {
         archived: &StoredArchive,
     ) -> Result<(), StoreError> {
         sqlite_archived::write(&mut *self.pool.acquire().await?, name, archived).await
+    }
+
+    async fn people_before(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError> {
+        sqlite_past::list(&self.pool, name).await
     }
 
     async fn people(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError> {
