@@ -29,6 +29,7 @@ use crate::{
     sessions::SessionRules,
     sql,
     table::TrailTable,
+    then::Directories,
 };
 
 /// The range of a search without `from`: the seven days before its end, as in the original.
@@ -79,6 +80,7 @@ pub struct Engine {
     context: SessionContext,
     files: Arc<FileCache>,
     kept: Arc<KeptSessions>,
+    then: Arc<Directories>,
 }
 
 /// The sessions that are kept of each trail, by their folder.
@@ -120,11 +122,29 @@ impl Engine {
         options.execution.parquet.binary_as_string = false;
         let runtime = RuntimeEnvBuilder::new().with_memory_limit(QUERY_BYTES_MAX, 1.0).build_arc()?;
         let kept = Arc::new(KeptSessions { rules, steps, indexes: Mutex::default() });
-        Ok(Self { context: SessionContext::new_with_config_rt(config, runtime), files: Arc::default(), kept })
+        Ok(Self {
+            context: SessionContext::new_with_config_rt(config, runtime),
+            files: Arc::default(),
+            kept,
+            then: Arc::default(),
+        })
     }
 
     pub(crate) fn files(&self) -> &Arc<FileCache> {
         &self.files
+    }
+
+    /// A snapshot with the directory of an earlier size, where names are asked as of then.
+    pub(crate) fn as_of_size(
+        &self,
+        trail: &Trail,
+        snapshot: Arc<Snapshot>,
+        size: u64,
+    ) -> Result<Arc<Snapshot>, QueryError> {
+        if size >= snapshot.size {
+            return Ok(snapshot);
+        }
+        Ok(self.then.snapshot(session_search::folder(trail)?, snapshot, size))
     }
 
     /// What is kept of a trail's sessions.
@@ -145,6 +165,7 @@ impl Engine {
     /// The kept sessions cannot be deleted.
     pub fn forget(&self, trail: &Trail) -> Result<(), QueryError> {
         self.files.clear();
+        self.then.clear();
         self.context.runtime_env().cache_manager.get_file_metadata_cache().clear();
         Ok(self.index(trail)?.forget()?)
     }
@@ -275,6 +296,7 @@ impl Engine {
             )));
         }
         request.query.check(&request.filter)?;
+        let snapshot = self.as_of_size(trail, snapshot, size)?;
         let mut conditions = vec![
             col("occurred_at").gt_eq(lower::instant(from)),
             col("occurred_at").lt(lower::instant(to)),

@@ -33,6 +33,7 @@ pub mod sessions;
 mod sql;
 mod subject;
 mod table;
+mod then;
 mod usage;
 mod whole_range;
 
@@ -49,3 +50,4 @@ pub use session_rows::SessionRow;
 pub use session_search::{AsOf, PresencePage, PresenceRequest, SessionPage, SessionQuery, SessionRequest};
 pub use subject::subject_of;
 pub use usage::{AGING_DAYS, AccountStatus, AgingRange, LastSignIn, UserCount, aging};
+pub use whowas_store::NameChange;

@@ -149,6 +149,7 @@ impl Engine {
         let snapshot = trail.snapshot();
         let records = Records::new(trail, snapshot.clone(), self.files().clone());
         let (size, instant) = self.state_of(records, as_of, now).await?;
+        let snapshot = self.as_of_size(trail, snapshot, size)?;
         let condition = success().and(below(size));
         let scan = self.scan_where(trail, snapshot.clone(), &condition)?;
         let parts =

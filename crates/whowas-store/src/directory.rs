@@ -281,9 +281,19 @@ fn digest_of_texts(a: &Option<String>, b: &Option<String>, c: &Option<String>, d
     BuildHasherDefault::<DefaultHasher>::default().hash_one((a, b, c, d))
 }
 
+/// What the ids of entries begin with that identity providers give over SCIM …
+const SCIM_IDS: &str = "scim:";
+/// … and the format of their records.
+const SCIM: &str = "scim";
+
 /// The directory entry that an identity record states; `None` for other records.
-pub(crate) fn person_of(event: &Event, position: u64) -> Option<Person> {
-    (event.kind == Kind::Identity).then(|| Person {
+///
+/// Ids of SCIM are SCIM's: a record of another format that claims one is in the trail, and no entry. Whoever may add records
+/// must not rename or remove whom an identity provider manages.
+pub(crate) fn person_of(event: &Event, position: u64, format: &str) -> Option<Person> {
+    let id = event.native_id.as_str();
+    let is_entry = event.kind == Kind::Identity && (format == SCIM || !id.starts_with(SCIM_IDS));
+    is_entry.then(|| Person {
         id: event.native_id.as_str().to_owned(),
         uid: event.user.uid.clone(),
         name: event.user.name.clone(),

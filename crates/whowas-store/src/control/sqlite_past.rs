@@ -28,7 +28,8 @@ END;
 /// Takes what an erasure takes of the people that are known by a record.
 pub(super) const ERASE_PEOPLE: &str =
     "DELETE FROM people_before WHERE environment = ? AND position IN (SELECT value FROM json_each(?))";
-pub(super) const ERASE_ATTRIBUTES: &str = "UPDATE people_before SET entry = json_remove(entry, '$.attributes')
+pub(super) const ERASE_ATTRIBUTES: &str =
+    "UPDATE people_before SET entry = json_remove(entry, '$.attributes')
  WHERE environment = ? AND position IN (SELECT value FROM json_each(?))";
 
 /// The earlier entries, by position.

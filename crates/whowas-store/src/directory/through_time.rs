@@ -63,7 +63,8 @@ pub struct Naming<'a> {
 impl Naming<'_> {
     /// The name at sign-in: the record's word, else the directory's of that time.
     pub fn name_at_sign_in(&self, stated: Stated<'_>) -> Option<String> {
-        let then = |text: fn(&Person) -> &Option<String>| self.then.and_then(|person| text(person).as_deref());
+        let then =
+            |text: fn(&Person) -> &Option<String>| self.then.and_then(|person| text(person).as_deref());
         let full_name = stated.full_name.or(then(|person| &person.full_name));
         let name = full_name.or(stated.name).or(then(|person| &person.name));
         name.or(stated.email_addr).or(then(|person| &person.email_addr)).map(str::to_owned)
@@ -71,7 +72,9 @@ impl Naming<'_> {
 
     /// The name now, as the directory has it.
     pub fn name_now(&self) -> Option<String> {
-        self.now.and_then(|now| [&now.full_name, &now.name, &now.email_addr].into_iter().flatten().next().cloned())
+        self.now.and_then(|now| {
+            [&now.full_name, &now.name, &now.email_addr].into_iter().flatten().next().cloned()
+        })
     }
 }
 
@@ -95,7 +98,12 @@ impl Directory {
             None => holder.filter(|holder| is_another(then, holder)),
         };
         if other.is_some() {
-            return Naming { then: Some(then), now: other, known: Some(then), change: Some(NameChange::AnotherPerson) };
+            return Naming {
+                then: Some(then),
+                now: other,
+                known: Some(then),
+                change: Some(NameChange::AnotherPerson),
+            };
         }
         let now = current.filter(is_still).or(holder).or(current);
         let is_renamed = now.is_some_and(|now| match (&then.full_name, &now.full_name) {
@@ -122,7 +130,8 @@ impl Directory {
         people.sort_by_key(|person| person.position);
         let last: HashMap<&str, u64> =
             people.iter().map(|person| (person.id.as_str(), person.position)).collect();
-        let is_before = |person: &&Arc<Person>| last.get(person.id.as_str()).is_some_and(|last| person.position < *last);
+        let is_before =
+            |person: &&Arc<Person>| last.get(person.id.as_str()).is_some_and(|last| person.position < *last);
         let before: Vec<Arc<Person>> = people.iter().filter(is_before).cloned().collect();
         let layers = |layer: Layer| if layer.people.is_empty() { Vec::new() } else { vec![Arc::new(layer)] };
         Self { before: layers(Layer::of_all(before)), layers: layers(Layer::new(people)) }
@@ -135,7 +144,9 @@ impl Directory {
         for person in people {
             let here = latest.insert(&person.id, person);
             let old = here.or_else(|| self.entry_arc(&person.id));
-            replaced.extend(old.filter(|old| old.position < person.position && texts(old).next().is_some()).cloned());
+            replaced.extend(
+                old.filter(|old| old.position < person.position && texts(old).next().is_some()).cloned(),
+            );
         }
         replaced
     }
@@ -170,8 +181,11 @@ impl Directory {
     /// Whom a directory called by what the record states, at that time, and by what of it they were found.
     fn held_at(&self, stated: Stated<'_>, at: Time) -> Option<(&Person, Key)> {
         let by_name = |text: &str| Key { text: text.to_lowercase(), fits: is_name };
-        let keys = stated.uid.map(|uid| Key { text: uid.to_lowercase(), fits: |person, uid| is_text(&person.uid, uid) });
-        let keys = keys.into_iter().chain([stated.name, stated.email_addr].into_iter().flatten().map(by_name));
+        let keys = stated
+            .uid
+            .map(|uid| Key { text: uid.to_lowercase(), fits: |person, uid| is_text(&person.uid, uid) });
+        let keys =
+            keys.into_iter().chain([stated.name, stated.email_addr].into_iter().flatten().map(by_name));
         keys.into_iter().find_map(|key| {
             let candidates = self.said(digest_of_text(&key.text));
             let candidates =
@@ -246,8 +260,11 @@ fn change_since_record(stated: Stated<'_>, now: &Person) -> Option<NameChange> {
 fn is_same_name(a: &str, b: &str) -> bool {
     let words = |text: &str| {
         let text = text.to_lowercase();
-        let mut words: Vec<String> =
-            text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        let mut words: Vec<String> = text
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect();
         words.sort_unstable();
         words
     };

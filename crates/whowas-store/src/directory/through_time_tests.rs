@@ -25,7 +25,11 @@ fn removed(mut person: Person) -> Person {
 fn told(directory: &Directory, stated: Stated<'_>, at: i64) -> [String; 3] {
     let naming = directory.naming(stated, Time::from_ms(at).unwrap());
     let change = naming.change.map_or("", NameChange::as_str);
-    [naming.name_at_sign_in(stated).unwrap_or_default(), naming.name_now().unwrap_or_default(), change.to_owned()]
+    [
+        naming.name_at_sign_in(stated).unwrap_or_default(),
+        naming.name_now().unwrap_or_default(),
+        change.to_owned(),
+    ]
 }
 
 fn uid(uid: &str) -> Stated<'_> {
@@ -63,10 +67,10 @@ fn a_login_name_that_was_given_to_somebody_else_is_another_person() {
         ],
         [entry("a", ("u1", "abe"), "Abe Lund", 100, 1)],
     );
-    assert_eq!(told(&directory, login("abe"), 200), ["abe", "Abelone Krag", "another_person"]);
+    assert_eq!(told(&directory, login("abe"), 200), ["Abe Lund", "Abelone Krag", "another_person"]);
     let naming = directory.naming(login("abe"), Time::from_ms(200).unwrap());
     assert_eq!(naming.known.unwrap().full_name.as_deref(), Some("Abe Lund"));
-    assert_eq!(told(&directory, login("abe"), 500), ["abe", "Abelone Krag", ""]);
+    assert_eq!(told(&directory, login("abe"), 500), ["Abelone Krag", "Abelone Krag", ""]);
     // By their id they are still who they were.
     assert_eq!(told(&directory, uid("u1"), 200), ["Abe Lund", "Abe Lund", ""]);
 }
