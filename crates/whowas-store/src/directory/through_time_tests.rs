@@ -101,6 +101,8 @@ fn what_only_sign_ins_tell_is_no_name_of_now() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     /// Whatever came later, in whatever commits: the directory of an earlier size answers as it did then, also after
     /// the trail was opened again.
     #[test]

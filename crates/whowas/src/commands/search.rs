@@ -36,7 +36,9 @@ pub(crate) async fn run(global: &Global, args: Search) -> Result<u8, Failure> {
             let id = row.user_uid.clone().or_else(|| row.user_name.clone()).unwrap_or_default();
             let name = row.user_full_name.clone().or_else(|| row.user_name.clone());
             let is_erased = row.name_source == Some(NameSource::Erased);
-            let name = shown_name(row).or(name).unwrap_or_else(|| if is_erased { "(erased)".to_owned() } else { String::new() });
+            let name = shown_name(row)
+                .or(name)
+                .unwrap_or_else(|| if is_erased { "(erased)".to_owned() } else { String::new() });
             let email_addr = text(&row.user_email_addr);
             let (start, end) = (time(row.start), time(row.end));
             vec![id, name, email_addr, start, end, row.status.clone(), text(&row.src_ip), text(&row.client)]
