@@ -8,6 +8,7 @@
 
 pub mod connections;
 pub mod coverage;
+pub mod daily;
 mod error;
 mod import;
 pub mod intake;

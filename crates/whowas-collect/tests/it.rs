@@ -1,6 +1,8 @@
 //! Imports into a real trail in a temporary folder.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "it/daily.rs"]
+mod daily;
 #[path = "it/poll.rs"]
 mod poll;
 #[path = "it/syslog.rs"]

@@ -13,6 +13,7 @@
 
 pub mod admit;
 mod content;
+pub mod daily;
 mod erased;
 pub mod erasure;
 mod event;

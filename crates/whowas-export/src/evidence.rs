@@ -8,6 +8,7 @@
 
 pub mod bundle;
 pub mod copy;
+mod dated;
 mod disclose;
 mod leaf;
 pub mod record;

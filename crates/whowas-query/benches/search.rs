@@ -128,6 +128,24 @@ fn sessions(
             });
         });
     }
+    for (name, text) in
+        [("of one user, all time", "user:00000000-0000-0000-0000-000000000042"), ("of one service", "app:d*")]
+    {
+        let filter = Filter::parse(text).expect("a filter");
+        let request = SessionRequest { from: Some(at(0)), limit: 200, filter, ..SessionRequest::default() };
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let page = runtime.block_on(engine.sessions(trail, &request, now)).expect("an answer");
+                assert!(page.total > 0);
+            });
+        });
+    }
+    group.bench_function("last sign-in of everybody, asked again", |b| {
+        b.iter(|| {
+            let people = runtime.block_on(engine.last_sign_ins(trail, None, now)).expect("an answer");
+            assert!(people.len() > 5_000);
+        });
+    });
     group.finish();
 }
 

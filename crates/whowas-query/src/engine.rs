@@ -20,6 +20,7 @@ use crate::{
     ends::{END_COLUMNS, Ends, is_logoff},
     files::FileCache,
     kept::{Index, Records},
+    last_use::LastUses,
     lower,
     newest::{Mark, fetch, newest},
     page::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, PageToken},
@@ -81,6 +82,7 @@ pub struct Engine {
     files: Arc<FileCache>,
     kept: Arc<KeptSessions>,
     then: Arc<Directories>,
+    last_uses: Arc<LastUses>,
 }
 
 /// The sessions that are kept of each trail, by their folder.
@@ -127,6 +129,7 @@ impl Engine {
             files: Arc::default(),
             kept,
             then: Arc::default(),
+            last_uses: Arc::default(),
         })
     }
 
@@ -145,6 +148,10 @@ impl Engine {
             return Ok(snapshot);
         }
         Ok(self.then.snapshot(session_search::folder(trail)?, snapshot, size))
+    }
+
+    pub(crate) fn last_uses(&self) -> &LastUses {
+        &self.last_uses
     }
 
     /// What is kept of a trail's sessions.
@@ -166,6 +173,7 @@ impl Engine {
     pub fn forget(&self, trail: &Trail) -> Result<(), QueryError> {
         self.files.clear();
         self.then.clear();
+        self.last_uses.forget();
         self.context.runtime_env().cache_manager.get_file_metadata_cache().clear();
         Ok(self.index(trail)?.forget()?)
     }

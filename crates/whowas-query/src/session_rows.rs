@@ -76,7 +76,7 @@ pub(crate) async fn tell(asked: Asked, wanted: Wanted) -> Result<(u64, Vec<(Row,
     on_blocking_thread(move || {
         let rules = &index.rules;
         index.ask(&records, Some(size), |view| {
-            let (total, rows) = wanted.find(view)?;
+            let (total, rows) = wanted.find(view, &index)?;
             let marks = marks_of(rows.iter().map(|row| row.position).collect(), &records)?;
             let directory = &records.snapshot.directory;
             let mut told = Vec::with_capacity(rows.len());

@@ -3,13 +3,8 @@
 //! Which sessions are meant is answered by what is kept of them (`kept/`), what is told about them by the records that
 //! began them. A filter speaks of the record that began the session, and means what it means in a search.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
-use arrow::{
-    array::{AsArray, RecordBatch},
-    datatypes::{Int64Type, TimestampMicrosecondType},
-};
-use datafusion::logical_expr::{Expr, col, lit};
 use object_store::{
     local::LocalFileSystem,
     path::{Path, PathPart},
@@ -20,17 +15,15 @@ use whowas_store::{StoreError, Trail};
 
 use crate::{
     Engine, Filter, QueryError, WINDOW_DAYS_DEFAULT,
-    kept::{Cursor, Index, List, Records, View},
-    lower,
+    kept::{Begins, Cursor, Index, Kind, List, Records, View},
     page::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, PageToken},
+    places::Places,
     scan::on_blocking_thread,
     session_rows::{SessionRow, tell},
     sessions::{EndConfidence, Row},
 };
 
 const DAY_MS: i64 = 86_400_000;
-/// Up to so many records that fit a filter are looked up one by one; beyond, every session of the range is looked at.
-const LOOK_UPS_MAX: usize = 20_000;
 
 /// An earlier state of a trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,7 +244,8 @@ impl Engine {
         let open = wanted(&[List::Open], 0);
         let without_end = {
             let (records, index, size) = (asked.records.clone(), asked.index.clone(), asked.size);
-            on_blocking_thread(move || index.ask(&records, Some(size), |view| Ok(open.find(view)?.0))).await?
+            on_blocking_thread(move || index.ask(&records, Some(size), |view| Ok(open.find(view, &index)?.0)))
+                .await?
         };
         let tree_size = asked.size;
         let wanted = wanted(&[List::Ended, List::Open], limit + 1);
@@ -272,7 +266,11 @@ impl Engine {
     pub async fn pair_newest(&self, trail: &Trail) -> Result<(), QueryError> {
         let records = Records::new(trail, trail.snapshot(), self.files().clone());
         let index = self.index(trail)?;
-        on_blocking_thread(move || index.view(&records, None).map(drop)).await
+        on_blocking_thread(move || {
+            let view = index.view(&records, None)?;
+            index.begins(&view).map(drop)
+        })
+        .await
     }
 
     /// Deletes what is kept of a trail's sessions. It is made again when somebody asks.
@@ -321,81 +319,10 @@ impl Engine {
             Some(AsOf::Time(at)) => on_blocking_thread(move || Ok((records.size_at(at)?, at.min(now)))).await,
         }
     }
-
-    /// Records that fit a filter, if there is one.
-    async fn places(
-        &self,
-        trail: &Trail,
-        asked: &Asked,
-        filter: &Filter,
-        (low, high): (Time, Time),
-    ) -> Result<Option<Arc<Places>>, QueryError> {
-        let snapshot = &asked.records.snapshot;
-        let Some(condition) = lower::filter(filter, &snapshot.directory).into_iter().reduce(Expr::and) else {
-            return Ok(None);
-        };
-        let size = i64::try_from(asked.size).unwrap_or(i64::MAX);
-        let condition = condition
-            .and(col("occurred_at").gt_eq(lower::instant(low)))
-            .and(col("occurred_at").lt_eq(lower::instant(high)))
-            .and(col("position").lt(lit(size)))
-            .and(col("kind").eq(lit("login")));
-        let scan = self.scan_where(trail, snapshot.clone(), &condition)?;
-        let fields = &["occurred_at", "position"];
-        let parts = scan.fold(fields, |places: &mut Places, _, batch| places.add(batch)).await?;
-        let places = parts.into_iter().reduce(Places::merge).unwrap_or_default();
-        Ok(Some(Arc::new(places)))
-    }
 }
 
 pub(crate) fn earliest() -> Time {
     Time::default().saturating_add_ms(i64::MIN)
-}
-
-/// Records that fit a filter: one by one while they are few, and as a set of positions, which takes some 20 bytes for 64
-/// neighbors.
-#[derive(Debug, Default)]
-struct Places {
-    few: Vec<(Time, u64)>,
-    count: usize,
-    words: HashMap<u64, u64>,
-}
-
-impl Places {
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
-        let wrong = || StoreError::Corrupt("a record lacks its time or position".to_owned());
-        let column = |name: &str| batch.column_by_name(name).ok_or_else(wrong);
-        let times =
-            column("occurred_at")?.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(wrong)?;
-        let positions = column("position")?.as_primitive_opt::<Int64Type>().ok_or_else(wrong)?;
-        for (time, position) in times.values().iter().zip(positions.values()) {
-            let time = Time::from_ms(time / 1000).map_err(|_| wrong())?;
-            let position = u64::try_from(*position).map_err(|_| wrong())?;
-            *self.words.entry(position / 64).or_default() |= 1 << (position % 64);
-            self.count += 1;
-            if self.few.len() < LOOK_UPS_MAX {
-                self.few.push((time, position));
-            }
-        }
-        Ok(())
-    }
-
-    fn merge(mut self, other: Self) -> Self {
-        self.count += other.count;
-        let room = LOOK_UPS_MAX.saturating_sub(self.few.len());
-        self.few.extend(other.few.into_iter().take(room));
-        other.words.into_iter().for_each(|(at, word)| *self.words.entry(at).or_default() |= word);
-        self
-    }
-
-    /// All of them, if they are few.
-    fn few(&self) -> Option<&[(Time, u64)]> {
-        (self.few.len() == self.count).then_some(&self.few)
-    }
-
-    fn contains(&self, position: u64) -> bool {
-        self.words.get(&(position / 64)).is_some_and(|word| word >> (position % 64) & 1 == 1)
-    }
 }
 
 fn token(page: Option<&str>) -> Result<Option<PageToken>, QueryError> {
@@ -427,23 +354,57 @@ impl Wanted {
     }
 
     /// How many there are, and the newest.
-    pub(crate) fn find(&self, view: &View) -> Result<(u64, Vec<Row>), QueryError> {
-        let page = (self.before, self.limit);
+    pub(crate) fn find(&self, view: &View, index: &Index) -> Result<(u64, Vec<Row>), QueryError> {
         let Some(places) = &self.places else {
             let fits = |row: &Row| self.fits(row);
             let fits = self.is_without_recorded_end.then_some(&fits as &dyn Fn(&Row) -> bool);
+            let page = (self.before, self.limit);
             return Ok(view.newest(self.lists, self.range, self.reach, fits, page)?);
         };
-        let Some(few) = places.few() else {
-            let fits = |row: &Row| places.contains(row.position) && self.fits(row);
-            return Ok(view.newest(self.lists, self.range, self.reach, Some(&fits), page)?);
-        };
-        let mut rows: Vec<Row> = view.rows_at(few)?.into_values().filter(|row| self.fits(row)).collect();
-        let total = rows.len() as u64;
+        let Some(latest) = places.latest() else { return Ok((0, Vec::new())) };
+        let range = (self.range.0, self.range.1.min(latest));
+        let begins = index.begins(view)?;
+        let fits = |row: &Row| places.contains(row.position) && self.fits(row);
+        let page = (self.before, self.limit);
+        let (mut total, mut rows) = (0, Vec::new());
+        for &list in self.lists {
+            // How far an ended session reaches is in its row only; an open one reaches to any instant.
+            let begins = begins.as_ref().filter(|_| self.reach.is_none() || list == List::Open);
+            let Some(begins) = begins else {
+                let (counted, newest) = view.newest(&[list], range, self.reach, Some(&fits), page)?;
+                total += counted;
+                rows.extend(newest);
+                continue;
+            };
+            let is_meant =
+                |kind: &Kind| kind.list() == list && !(self.is_without_recorded_end && *kind == Kind::Ended);
+            let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(is_meant).collect();
+            total += kinds.iter().map(|kind| view.count_at(places, *kind, begins)).sum::<u64>();
+            rows.extend(match places.few() {
+                Some(few) => self.newest_of_few(few, (&kinds, begins), view)?,
+                None => view.page(list, range, &fits, page)?,
+            });
+        }
         rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.start, row.position)));
-        rows.retain(|row| self.before.is_none_or(|before| (row.start, row.position) < before));
         rows.truncate(self.limit);
         Ok((total, rows))
+    }
+
+    /// The newest sessions that these records began: only those are looked up.
+    fn newest_of_few(
+        &self,
+        few: &[(Time, u64)],
+        (kinds, begins): (&[Kind], &Begins),
+        view: &View,
+    ) -> Result<Vec<Row>, QueryError> {
+        let is_meant = |place: &(Time, u64)| kinds.iter().any(|kind| view.begins_at(*place, *kind, begins));
+        let is_older = |place: &(Time, u64)| self.before.is_none_or(|before| *place < before);
+        let mut places: Vec<(Time, u64)> =
+            few.iter().copied().filter(|place| is_older(place) && is_meant(place)).collect();
+        places.sort_unstable_by_key(|place| std::cmp::Reverse(*place));
+        places.truncate(self.limit);
+        let found = view.rows_at(&places)?;
+        Ok(found.into_values().filter(|row| self.fits(row)).collect())
     }
 }
 
@@ -454,32 +415,4 @@ pub(crate) fn folder(trail: &Trail) -> Result<PathBuf, QueryError> {
     let sessions = archive.parts().take(above).chain([PathPart::from("sessions")]).collect::<Path>();
     let local = LocalFileSystem::new().path_to_filesystem(&sessions);
     local.map_err(|e| StoreError::from(e).into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn places(positions: impl Iterator<Item = i64>) -> Places {
-        use arrow::array::{ArrayRef, Int64Array, TimestampMicrosecondArray};
-        let positions: Int64Array = positions.collect();
-        let times: TimestampMicrosecondArray = positions.iter().map(|at| at.map(|at| at * 1000)).collect();
-        let columns: [(&str, ArrayRef); 2] =
-            [("occurred_at", Arc::new(times)), ("position", Arc::new(positions))];
-        let mut places = Places::default();
-        places.add(&RecordBatch::try_from_iter(columns).unwrap()).unwrap();
-        places
-    }
-
-    #[test]
-    fn places_are_a_list_while_they_are_few_and_a_set_always() {
-        let few = places([3, 64, 200].into_iter()).merge(places([65].into_iter()));
-        assert_eq!(few.few().map(<[_]>::len), Some(4));
-        let max = i64::try_from(LOOK_UPS_MAX).unwrap();
-        let many = places((0..max).map(|n| n * 3)).merge(few);
-        assert!(
-            many.few().is_none() && many.contains(200) && many.contains(u64::try_from(max).unwrap() * 3 - 3)
-        );
-        assert!(!many.contains(202) && !many.contains(u64::MAX));
-    }
 }

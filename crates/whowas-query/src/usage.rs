@@ -18,10 +18,12 @@ use whowas_store::{Directory, Person, Snapshot, StoreError, Trail};
 use crate::{
     AsOf, Engine, Filter, LoginRow, QueryError,
     kept::{List, Records},
+    last_use::{LastUse, Latest},
     lower,
     newest::{fetch, newest},
     row::{self, COLUMNS},
     scan::on_blocking_thread,
+    session_search,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -146,21 +148,22 @@ impl Engine {
         as_of: Option<AsOf>,
         now: Time,
     ) -> Result<Vec<LastSignIn>, QueryError> {
+        let folder = session_search::folder(trail)?;
+        let (era, known) = self.last_uses().get(&folder);
         let snapshot = trail.snapshot();
         let records = Records::new(trail, snapshot.clone(), self.files().clone());
         let (size, instant) = self.state_of(records, as_of, now).await?;
         let snapshot = self.as_of_size(trail, snapshot, size)?;
-        let condition = success().and(below(size));
+        // A state before what is known is asked of every record.
+        let known = if known.to <= size { known } else { LastUse::default() };
+        let condition = success().and(from_position(known.to)).and(below(size));
         let scan = self.scan_where(trail, snapshot.clone(), &condition)?;
         let parts =
             scan.fold(&["user_key", "occurred_at"], |latest, _, batch| add_latest(latest, batch)).await?;
-        let mut latest: HashMap<String, i64> = HashMap::new();
-        for (key, at) in parts.into_iter().flatten() {
-            let known = latest.entry(key).or_insert(at);
-            *known = at.max(*known);
-        }
-        latest.remove("");
-        let mut people = last_of_everybody(&snapshot.directory, latest, instant);
+        let known = known.with(parts, size);
+        let latest = known.latest.clone();
+        self.last_uses().keep(folder, era, known);
+        let mut people = last_of_everybody(&snapshot.directory, &latest, instant);
         people.sort_by(|a, b| (a.last_login, &a.user_id).cmp(&(b.last_login, &b.user_id)));
         Ok(people)
     }
@@ -282,12 +285,16 @@ fn below(size: u64) -> Expr {
     col("position").lt(lit(i64::try_from(size).unwrap_or(i64::MAX)))
 }
 
+fn from_position(from: u64) -> Expr {
+    col("position").gt_eq(lit(i64::try_from(from).unwrap_or(i64::MAX)))
+}
+
 fn wrong() -> StoreError {
     StoreError::Corrupt("a record lacks its user, time or position".to_owned())
 }
 
 /// Latest times by user, in microseconds.
-fn add_latest(latest: &mut HashMap<String, i64>, batch: &RecordBatch) -> Result<(), QueryError> {
+fn add_latest(latest: &mut Latest, batch: &RecordBatch) -> Result<(), QueryError> {
     let column = |name: &str| batch.column_by_name(name).ok_or_else(wrong);
     let users = column("user_key")?.as_string_opt::<i32>().ok_or_else(wrong)?;
     let times = column("occurred_at")?.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(wrong)?;
@@ -382,10 +389,10 @@ fn counted(directory: &Directory, parts: Vec<ByUser>) -> Vec<UserCount> {
 }
 
 /// Gives everybody their latest time, and those whom no directory knows a row of their own.
-fn last_of_everybody(directory: &Directory, latest: HashMap<String, i64>, now: Time) -> Vec<LastSignIn> {
+fn last_of_everybody(directory: &Directory, latest: &Latest, now: Time) -> Vec<LastSignIn> {
     let mut of_person: HashMap<&str, i64> = HashMap::new();
     let mut others = Vec::new();
-    for (key, at) in &latest {
+    for (key, at) in latest.iter().filter(|(key, _)| !key.is_empty()) {
         match directory.find(Some(key), Some(key), Some(key)) {
             Some(person) => {
                 let known = of_person.entry(&person.id).or_insert(*at);

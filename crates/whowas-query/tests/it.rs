@@ -6,6 +6,8 @@
 mod agreement;
 #[path = "it/kept.rs"]
 mod kept;
+#[path = "it/last_use.rs"]
+mod last_use;
 #[path = "it/search.rs"]
 mod search;
 #[path = "it/session_at.rs"]

@@ -10,8 +10,8 @@ use std::{
 };
 
 use tokio::{sync::Semaphore, time::Instant};
-use whowas_collect::intake::Intakes;
-use whowas_event::Time;
+use whowas_collect::{intake::Intakes, poll::Probe};
+use whowas_event::{EnvironmentName, Time};
 use whowas_query::Engine;
 use whowas_store::{
     Store, StoreError,
@@ -47,6 +47,10 @@ pub(crate) struct App {
     pub(crate) known: Known,
     /// Of the settings; set before the first request.
     pub(crate) scheduled: OnceLock<Vec<Scheduled>>,
+    /// Of the settings: what can be tested.
+    pub(crate) probes: OnceLock<Vec<(EnvironmentName, Probe)>>,
+    /// Held while a source is tested.
+    pub(crate) testing: tokio::sync::Mutex<()>,
     pub(crate) jobs: Jobs,
     pub(crate) scim: Sources,
     /// Held from looking at a trail to changing what it keeps: a hold that comes in between would not be seen.
@@ -69,6 +73,8 @@ impl App {
             intakes: Arc::default(),
             known: Known::default(),
             scheduled: OnceLock::new(),
+            probes: OnceLock::new(),
+            testing: tokio::sync::Mutex::default(),
             jobs: Jobs::new(export_bytes_max),
             scim: Sources::default(),
             keeping: tokio::sync::Mutex::default(),
@@ -83,6 +89,12 @@ impl App {
     /// The scheduled exports of the settings.
     pub(crate) fn schedules(&self) -> &[Scheduled] {
         self.scheduled.get().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The sources of the settings that feed an environment.
+    pub(crate) fn sources<'a>(&'a self, name: &'a EnvironmentName) -> impl Iterator<Item = &'a Probe> {
+        let all = self.probes.get().map(Vec::as_slice).unwrap_or_default();
+        all.iter().filter(move |(environment, _)| environment == name).map(|(_, probe)| probe)
     }
 
     pub(crate) fn now(&self) -> Time {

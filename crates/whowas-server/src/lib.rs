@@ -8,6 +8,7 @@
 //! Start at [`Server`], then `router.rs`, the table of contents.
 
 mod access;
+pub mod alarm;
 mod api;
 mod app;
 pub mod archive;
@@ -31,6 +32,7 @@ mod saved;
 mod scim;
 pub mod secret;
 mod serve;
+mod stating;
 mod tls;
 pub mod webhook;
 mod witness;

@@ -8,15 +8,17 @@ use axum::Router;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
-use whowas_collect::{connections::Connections, intake::Intakes};
+use whowas_collect::{connections::Connections, intake::Intakes, poll::Probe};
+use whowas_event::EnvironmentName;
 use whowas_query::{Engine, QueryError};
 use whowas_store::{Store, StoreError, control::SessionKind};
 
 use crate::{
-    TlsFiles,
+    TlsFiles, alarm,
     app::App,
     archive::{Archiver, Scheduled},
     auth::LINK_MINUTES,
@@ -26,6 +28,7 @@ use crate::{
     mending::mend,
     router::router,
     secret,
+    stating::state,
     webhook::Webhook,
     witnessing::{WitnessAddress, Witnessing},
 };
@@ -110,6 +113,7 @@ pub struct Server {
     router: Router,
     witnessing: Option<Witnessing>,
     archiver: Option<Archiver>,
+    alarms: Option<alarm::Alarms>,
 }
 
 impl Server {
@@ -130,7 +134,7 @@ impl Server {
         }
         let app = Arc::new(App::new(store, engine, door.is_tls(), options.limits.export_bytes_max));
         let router = router(app.clone());
-        Ok(Self { door, app, router, witnessing: None, archiver: None })
+        Ok(Self { door, app, router, witnessing: None, archiver: None, alarms: None })
     }
 
     /// The counters that `/metrics` shows, for receivers beside this server.
@@ -163,6 +167,22 @@ impl Server {
         self
     }
 
+    /// Lets the sources of the settings be tested.
+    pub fn with_sources(self, probes: Vec<(EnvironmentName, Probe)>) -> Self {
+        // Set once: the first settings are the settings.
+        let _ = self.app.probes.set(probes);
+        self
+    }
+
+    /// Raises alarms while the server runs. Schedules are to be given before.
+    pub fn with_alarms(mut self, targets: Vec<alarm::Target>) -> Self {
+        if !targets.is_empty() {
+            let scheduled = self.app.schedules().to_vec();
+            self.alarms = Some(alarm::Alarms::new(self.app.store.clone(), scheduled, targets));
+        }
+        self
+    }
+
     /// The address that was taken.
     pub fn address(&self) -> SocketAddr {
         self.door.address()
@@ -183,22 +203,24 @@ impl Server {
 
     /// Answers until `shutdown`, then lets running requests end. The store stays open.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { door, app, router, witnessing, archiver } = self;
-        let archiving = archiver.map(|archiver| tokio::spawn(archiver.run()));
-        let submitting = witnessing.map(|witnessing| tokio::spawn(witnessing.run()));
-        let following = tokio::spawn(follow(app.clone()));
-        let exporting = tokio::spawn(jobs::work(app.clone()));
-        let mending = tokio::spawn(mend(app.clone()));
+        let Self { door, app, router, witnessing, archiver, alarms } = self;
+        // What runs beside the answers. Each may be ended at any moment: what it began is durable as a whole or not at all.
+        let mut beside = JoinSet::new();
+        beside.spawn(follow(app.clone()));
+        beside.spawn(jobs::work(app.clone()));
+        beside.spawn(mend(app.clone()));
+        beside.spawn(state(app.clone()));
+        if let Some(alarms) = alarms {
+            beside.spawn(alarms.run());
+        }
+        if let Some(archiver) = archiver {
+            beside.spawn(archiver.run());
+        }
+        if let Some(witnessing) = witnessing {
+            beside.spawn(witnessing.run());
+        }
         door.run(router, || app.metrics.connection(), shutdown).await;
-        following.abort();
-        mending.abort();
-        if let Some(archiving) = archiving {
-            archiving.abort();
-        }
-        exporting.abort();
-        if let Some(submitting) = submitting {
-            submitting.abort();
-        }
+        beside.abort_all();
     }
 }
 

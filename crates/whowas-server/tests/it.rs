@@ -1,6 +1,8 @@
 //! Integration tests of the server: real connections on loopback, and a client that shows every byte.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "it/alarm.rs"]
+mod alarm;
 #[path = "it/archive.rs"]
 mod archive;
 #[path = "it/auth.rs"]

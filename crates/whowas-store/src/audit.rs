@@ -1,7 +1,8 @@
 //! Checking a trail from its records: leaves, tiles, root, checkpoint. Repairs nothing.
 //!
-//! Memory is that of one archive file, whatever the size of the trail.
+//! Memory is that of one archive file and of the last leaves (`DISTANCE_MAX`), whatever the size of the trail.
 
+mod dated;
 mod said;
 
 use std::{collections::BTreeSet, fs, path::Path as FsPath, sync::Arc};
@@ -9,7 +10,7 @@ use std::{collections::BTreeSet, fs, path::Path as FsPath, sync::Arc};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use sha2::{Digest, Sha256};
-use whowas_event::{Erasure, LeafWriter, Time};
+use whowas_event::{Erasure, LeafWriter, Time, daily::DayBook};
 use whowas_tlog::{
     checkpoint::Checkpoint,
     hash::{Hash, leaf_hash},
@@ -28,6 +29,7 @@ use crate::{
     recover::leaf_hashes,
     staging,
 };
+use dated::Dated;
 use said::Said;
 
 /// What a check of one trail found.
@@ -41,6 +43,12 @@ pub struct Audit {
     pub leaves: u64,
     /// Records that lack personal fields, which the trail says were erased.
     pub erased: u64,
+    /// Days of which the trail states how many sign-ins it had of them.
+    pub days: u64,
+    /// Of these, days that were stated again because sign-ins were added.
+    pub days_revised: u64,
+    /// Of these, days with sign-ins that no statement counts yet.
+    pub days_late: u64,
     /// Public keys that signed this trail before, as its `key` records say.
     pub former_keys: Vec<String>,
     /// What is wrong; empty if everything holds. The first is the one to look at.
@@ -110,6 +118,8 @@ struct Auditor {
     audit: Audit,
     frontier: Frontier,
     said: Said,
+    /// What is stated of whole days; given up where records could not be read.
+    book: Option<DayBook>,
     /// Positions of erasures that are not carried out yet.
     pending: BTreeSet<u64>,
     /// The key before the one that signs, while what it signed last may still be published.
@@ -119,7 +129,8 @@ struct Auditor {
 impl Auditor {
     fn new(objects: Objects) -> Self {
         let (audit, frontier, said) = (Audit::default(), Frontier::new(), Said::default());
-        Self { objects, audit, frontier, said, pending: BTreeSet::new(), handing_over: None }
+        let book = Some(DayBook::default());
+        Self { objects, audit, frontier, said, book, pending: BTreeSet::new(), handing_over: None }
     }
 
     fn found(&mut self, place: impl Into<String>, reason: impl Into<String>) {
@@ -141,6 +152,9 @@ impl Auditor {
         for (position, reason) in said.contradictions(&self.pending) {
             self.found(format!("position {position}"), reason);
         }
+        let days = self.book.take().map(DayBook::totals).unwrap_or_default();
+        (self.audit.days, self.audit.days_revised, self.audit.days_late) =
+            (days.stated, days.revised, days.late);
         if self.frontier.size() != checkpoint.size {
             let have = self.frontier.size();
             self.found(
@@ -298,18 +312,19 @@ impl Auditor {
                 continue;
             }
             let body = self.objects.get_span(span).await?;
-            let decoded = staging::decode(span, &body)
-                .and_then(|batch| Ok((leaf_hashes(span, &batch)?, Said::of(&batch)?)));
+            let decoded = staging::decode(span, &body).and_then(|batch| {
+                Ok((leaf_hashes(span, &batch)?, Said::of(&batch)?, Dated::of(span.start, &batch)?))
+            });
             let path = span.path().to_string();
             match decoded {
-                Ok((hashes, said)) if span.start < checkpoint.size => {
+                Ok((hashes, said, dated)) if span.start < checkpoint.size => {
                     let compare = move || (tiles.compare(span.start, &hashes), (tiles, hashes));
                     let (reasons, (back, hashes)) = on_blocking_thread(compare).await?;
                     tiles = back;
-                    self.take(&path, Ok(Checked { hashes, reasons, said }));
+                    self.take(&path, Ok(Checked { hashes, reasons, said, dated }));
                 }
                 Ok(_) => {}
-                Err(error) => self.found(&path, error.to_string()),
+                Err(error) => self.take(&path, Err(error)),
             }
         }
         Ok(())
@@ -317,13 +332,24 @@ impl Auditor {
 
     fn take(&mut self, path: &str, checked: Result<Checked, StoreError>) {
         match checked {
-            Ok(Checked { hashes, reasons, said }) => {
+            Ok(Checked { hashes, reasons, said, dated }) => {
                 self.said.merge(said);
                 self.audit.leaves += hashes.len() as u64;
+                // Where records are missing, the finding that says so is enough.
+                if hashes.is_empty() {
+                    self.book = None;
+                }
+                let untrue = self.book.as_mut().map(|book| dated.enter(book, &hashes)).unwrap_or_default();
+                for (position, reason) in untrue {
+                    self.found(format!("position {position}"), reason);
+                }
                 hashes.into_iter().for_each(|hash| self.frontier.append(hash));
                 reasons.into_iter().for_each(|reason| self.found(path, reason));
             }
-            Err(error) => self.found(path, error.to_string()),
+            Err(error) => {
+                self.book = None;
+                self.found(path, error.to_string());
+            }
         }
     }
 }
@@ -340,6 +366,7 @@ struct Checked {
     hashes: Vec<Hash>,
     reasons: Vec<String>,
     said: Said,
+    dated: Dated,
 }
 
 /// Checks one archive file.
@@ -355,6 +382,7 @@ fn check_file(
     }
     let rows = usize::try_from(file.rows).map_err(|_| StoreError::corrupt("it states too many rows"))?;
     let mut hashes: Vec<Option<Hash>> = vec![None; rows];
+    let mut dated = Dated::new(file.start, rows);
     let mut leaves = LeafWriter::new();
     let mut times: Option<(Time, Time)> = None;
     for batch in decode_file(body)? {
@@ -374,6 +402,7 @@ fn check_file(
                 reasons.push(format!("position {position}: user_key is not the user's"));
             }
             said.note(position, record);
+            dated.note(position, record);
             row += 1;
             Ok(())
         })?;
@@ -385,10 +414,10 @@ fn check_file(
     reasons.truncate(FINDINGS_MAX);
     let Some(hashes) = hashes.into_iter().collect::<Option<Vec<Hash>>>() else {
         reasons.push("records are missing".to_owned());
-        return Ok(Checked { hashes: Vec::new(), reasons, said });
+        return Ok(Checked { hashes: Vec::new(), reasons, said, dated });
     };
     reasons.extend(tiles.compare(file.start, &hashes));
-    Ok(Checked { hashes, reasons, said })
+    Ok(Checked { hashes, reasons, said, dated })
 }
 
 /// Compares leaf hashes with level 0 of the tiles.

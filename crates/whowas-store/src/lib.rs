@@ -13,6 +13,7 @@ mod bloom;
 pub mod columns;
 pub mod control;
 mod cosigned;
+mod daysum;
 mod directory;
 mod durable;
 mod entries;

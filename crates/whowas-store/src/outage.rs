@@ -5,9 +5,12 @@
 //! left, and opening the trail by the same code as ever is safe. A failed fsync or a failed check is no
 //! lack of room ([`StoreError::is_no_space`]): such a trail waits for a human.
 
+mod note;
+
 use std::{
     fs::{self, File},
-    io::Write,
+    io::{self, Write},
+    path::PathBuf,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -111,12 +114,25 @@ impl Store {
         let stopped = trail.shared();
         let Some(outage) = stopped.stop.outage(self.clock().now()) else { return Ok(false) };
         match self.resume(&trail, &outage).await {
-            Err(error) if error.is_no_space() => return Ok(false),
+            Err(error) if error.is_no_space() => {
+                let noted = self.with_note(name, move |path| note::add(path, &outage)).await;
+                if let Err(error) = noted {
+                    tracing::warn!(environment = %name, %error, "an outage is not noted: ending the process would forget it");
+                }
+                return Ok(false);
+            }
             done => done?,
         }
         // Whom it refused until now is in the memory of the trail that stopped.
         if let Some(outage) = stopped.stop.outage(self.clock().now()) {
             self.control().keep_outage(name, &outage).await?;
+            // What was noted of it is older than what is kept now.
+            let others = move |path: &std::path::Path| {
+                let mut noted = note::read(path)?;
+                noted.retain(|one| one.began_at != outage.began_at);
+                note::write(path, &noted)
+            };
+            self.with_note(name, others).await?;
         }
         self.tell_outages(name).await?;
         Ok(true)
@@ -134,11 +150,34 @@ impl Store {
         self.reopen(trail, async { Ok(()) }).await
     }
 
-    /// Appends the records of outages that are over. Each is there once, however often this is repeated.
+    /// Does something with the file of the note.
+    async fn with_note<T: Send + 'static>(
+        &self,
+        name: &EnvironmentName,
+        work: impl FnOnce(&std::path::Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let path: PathBuf = self.trail_folder(name).join("outage");
+        let done = tokio::task::spawn_blocking(move || work(&path).map_err(|e| StoreError::file(&path, e)));
+        done.await.map_err(|e| StoreError::Poisoned(e.to_string()))?
+    }
+
+    /// What a process that ended had noted is kept from now on where everything is kept, and room is taken for the next.
+    async fn keep_noted(&self, name: &EnvironmentName) -> Result<(), StoreError> {
+        let noted = self.with_note(name, note::read).await?;
+        for outage in &noted {
+            self.control().keep_outage(name, outage).await?;
+        }
+        let is_noted = !noted.is_empty();
+        self.with_note(name, move |path| if is_noted { note::write(path, &[]) } else { note::reserve(path) })
+            .await
+    }
+
+    /// Appends the records of outages that are over, also of those that an earlier process noted. Each is there once, however often this is repeated.
     ///
     /// # Errors
     /// What is not told yet is told by the next call, also after a crash.
     pub async fn tell_outages(&self, name: &EnvironmentName) -> Result<(), StoreError> {
+        self.keep_noted(name).await?;
         let outages = self.control().outages(name).await?;
         if outages.is_empty() {
             return Ok(());

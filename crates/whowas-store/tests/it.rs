@@ -10,6 +10,8 @@ mod entries;
 mod erase;
 #[path = "it/flips.rs"]
 mod flips;
+#[path = "it/flips_beside.rs"]
+mod flips_beside;
 #[path = "it/reopen.rs"]
 mod reopen;
 #[path = "it/trail.rs"]

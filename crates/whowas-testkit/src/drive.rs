@@ -2,11 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::Future,
     path::Path,
-    pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
 };
 
 use arrow::{
@@ -22,16 +19,17 @@ use whowas_collect::{
         plan::Rhythm,
         report::{Interval, StreamReport},
     },
-    poll::{Auth, Collector, GraphSignIns, Secret, Setup, Step},
+    poll::{Api, Auth, GraphSignIns, Http, Secret},
 };
-use whowas_event::{EnvironmentName, Time, admit::RawData};
+use whowas_event::Time;
 use whowas_query::Engine;
 use whowas_store::{Clock, Store, Trail};
 
 use crate::{
     clock::SimClock,
-    faults::{Faults, Spell, pauses, within},
+    faults::{Faults, pauses},
     graph::{BASE, FORM, SimGraph, TOKEN_URL},
+    life::Life,
     random::Random,
 };
 
@@ -45,13 +43,10 @@ const KINDS: [&str; 4] = ["interactiveUser", "nonInteractiveUser", "servicePrinc
 
 /// What follows from a seed.
 pub struct Story {
-    random: Random,
-    clock: Arc<SimClock>,
+    life: Life,
     graph: Arc<SimGraph>,
     kinds: Vec<&'static str>,
-    pauses: Vec<Spell>,
     begin: Time,
-    end: Time,
 }
 
 /// What came of a story.
@@ -80,75 +75,29 @@ impl Story {
         let range = (begin.saturating_add_ms(-6 * DAY_MS), end.saturating_add_ms(-2 * DAY_MS));
         let graph = Arc::new(SimGraph::new(&mut random, clock.clone(), faults, &kinds, range));
         let pauses = pauses(&mut random, begin, end.saturating_add_ms(-DAY_MS));
-        Self { random, clock, graph, kinds, pauses, begin, end }
+        Self { life: Life { random, clock, pauses, end }, graph, kinds, begin }
     }
 
     /// Tells it, and checks what it led to. An error is what must not be.
     pub async fn tell(mut self, folder: &Path) -> Result<Outcome, String> {
-        let mut kills = 0;
-        while self.clock.now() < self.end {
-            let (store, trail) = self.open(folder).await;
-            let mut collector = self.collector(&store, &trail).await;
-            let lifetime = self.random.between(20, 400);
-            let mut was_killed = false;
-            for _ in 0..lifetime {
-                if self.clock.now() >= self.end || self.pause() {
-                    break;
-                }
-                // Somewhere within the step, or not at all.
-                let polls = if self.random.happens(1) { self.random.between(1, 5) } else { i64::MAX };
-                match Bounded::new(pin!(collector.step()), polls).await {
-                    None => {
-                        was_killed = true;
-                        break;
-                    }
-                    Some(step) => match step.map_err(|e| format!("the store: {e}"))? {
-                        Step::Done => self.clock.pass(5),
-                        Step::Wait(at) if at <= self.clock.now() => {
-                            return Err(format!("waits for {at}, which is over"));
-                        }
-                        Step::Wait(at) => self.clock.set(at.min(self.end)),
-                    },
-                }
-            }
-            kills += u32::from(was_killed);
-            drop(collector);
-            store.close().await.map_err(|e| e.to_string())?;
-        }
+        let parts: (Arc<dyn Http>, Arc<dyn Api>) = (self.graph.clone(), self.api());
+        let kills = self.life.live(folder, parts, SOURCE).await?;
         self.check(folder, kills).await
     }
 
-    /// Skips the time in which nothing of ours runs.
-    fn pause(&self) -> bool {
-        let now = self.clock.now();
-        let Some((_, until)) = self.pauses.iter().find(|pause| within(&[**pause], now)) else { return false };
-        self.clock.set(*until);
-        true
-    }
-
-    async fn open(&self, folder: &Path) -> (Store, Arc<Trail>) {
-        let store = Store::open(folder, true, self.clock.clone()).await.unwrap();
-        let name: EnvironmentName = "contoso/production".parse().unwrap();
-        let trail = store.create_trail(&name).await.unwrap();
-        (store, trail)
-    }
-
-    async fn collector(&self, store: &Store, trail: &Arc<Trail>) -> Collector {
+    fn api(&self) -> Arc<dyn Api> {
         let auth =
             Auth::ClientCredentials { token_url: Url::parse(TOKEN_URL).unwrap(), form: Secret::new(FORM) };
         let api = GraphSignIns::new(Url::parse(BASE).unwrap(), auth, 7 * DAY_MS).with_types(&self.kinds);
         let terms = api.terms();
         // Larger windows than in earnest: fewer commits a story.
         let rhythm = Rhythm::new(DAY_MS, 2 * 60_000, 12 * HOUR_MS, terms);
-        let api = Arc::new(api.with_rhythm(rhythm));
-        let setup = Setup { source: SOURCE.to_owned(), raw: RawData::Dropped };
-        let (http, clock) = (self.graph.clone(), self.clock.clone());
-        Collector::open(trail.clone(), store.control().clone(), (http, api), clock, setup).await.unwrap()
+        Arc::new(api.with_rhythm(rhythm))
     }
 
     async fn check(&self, folder: &Path, kills: u32) -> Result<Outcome, String> {
-        let (store, trail) = self.open(folder).await;
-        let now = self.clock.now();
+        let (store, trail) = self.life.open(folder).await;
+        let now = self.life.clock.now();
         let range = (self.begin.saturating_add_ms(-30 * DAY_MS), now);
         let reports = coverage::reports(store.control().as_ref(), trail.name(), range, now)
             .await
@@ -173,7 +122,7 @@ impl Story {
             return Err(format!("{} requests faster than allowed", self.graph.too_fast()));
         }
         let missing = self.missing(&reports, &held, now)?;
-        if self.pauses.iter().all(|(from, to)| to.as_ms() - from.as_ms() < DAY_MS) {
+        if self.life.pauses.iter().all(|(from, to)| to.as_ms() - from.as_ms() < DAY_MS) {
             self.is_closed(&reports, now)?;
         }
         Ok(Outcome { rows: self.graph.rows.len(), missing, requests: self.graph.requests(), kills })
@@ -239,12 +188,12 @@ impl Story {
     }
 }
 
-fn told(interval: &Interval) -> String {
+pub(crate) fn told(interval: &Interval) -> String {
     format!("{} to {} ({}, {} passes)", interval.from, interval.to, interval.state.as_str(), interval.passes)
 }
 
 /// Whether the trail's own records lead to the ledger that is kept.
-async fn is_rebuilt(store: &Store, trail: &Trail, records: &[Told]) -> Result<(), String> {
+pub(crate) async fn is_rebuilt(store: &Store, trail: &Trail, records: &[Told]) -> Result<(), String> {
     let bodies: Vec<(Time, &str)> = records
         .iter()
         .filter(|record| record.kind == "coverage")
@@ -273,66 +222,35 @@ async fn is_rebuilt(store: &Store, trail: &Trail, records: &[Told]) -> Result<()
 }
 
 /// What matters here of a record.
-struct Told {
-    at: Time,
-    kind: String,
-    id: String,
-    unmapped: String,
+pub(crate) struct Told {
+    pub(crate) at: Time,
+    pub(crate) kind: String,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) unmapped: String,
     body: String,
 }
 
 /// Every record of a trail, by position.
-async fn records(trail: &Trail) -> Vec<Told> {
-    let statement = "SELECT CAST(occurred_at AS BIGINT) AS at, kind, native_id, unmapped, body FROM records ORDER BY position";
+pub(crate) async fn records(trail: &Trail) -> Vec<Told> {
+    let statement = "SELECT CAST(occurred_at AS BIGINT) AS at, kind, native_id, user_full_name, unmapped, body FROM records ORDER BY position";
     let mut batches = Engine::new().unwrap().sql(trail, statement, Time::default()).await.unwrap();
     let mut records = Vec::new();
     while let Some(batch) = batches.next().await {
         let batch = batch.unwrap();
         let texts = |name: &str| cast(batch.column_by_name(name).unwrap(), &DataType::Utf8).unwrap();
         let at = batch.column_by_name("at").unwrap().as_primitive::<Int64Type>().clone();
-        let [kind, id, unmapped, body] = ["kind", "native_id", "unmapped", "body"].map(texts);
+        let [kind, id, name, unmapped, body] =
+            ["kind", "native_id", "user_full_name", "unmapped", "body"].map(texts);
         for row in 0..batch.num_rows() {
             let text = |column: &ArrayRef| {
                 let column = column.as_string::<i32>();
                 if column.is_null(row) { String::new() } else { column.value(row).to_owned() }
             };
             let at = Time::from_ms(at.value(row) / 1000).unwrap();
-            let [kind, id, unmapped, body] = [&kind, &id, &unmapped, &body].map(text);
-            records.push(Told { at, kind, id, unmapped, body });
+            let [kind, id, name, unmapped, body] = [&kind, &id, &name, &unmapped, &body].map(text);
+            records.push(Told { at, kind, id, name, unmapped, body });
         }
     }
     records
-}
-
-/// A future that is dropped after so many polls: what a kill does to it.
-pub struct Bounded<'a, F> {
-    inner: Pin<&'a mut F>,
-    polls: i64,
-}
-
-impl<'a, F: Future> Bounded<'a, F> {
-    /// So often.
-    pub fn new(inner: Pin<&'a mut F>, polls: i64) -> Self {
-        Self { inner, polls }
-    }
-}
-
-impl<F: Future> Future for Bounded<'_, F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.polls == 0 {
-            return Poll::Ready(None);
-        }
-        self.polls -= 1;
-        match self.inner.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            // The next poll is the last; it comes at once.
-            Poll::Pending if self.polls == 0 => {
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Poll::Pending => Poll::Pending,
-        }
-    }
 }

@@ -4,16 +4,18 @@ mod archive;
 mod coverage;
 mod evidence;
 mod report;
+mod source;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use whowas_event::EnvironmentName;
 
-pub(crate) use self::archive::{Archive, Schedule, Trust as ArchiveTrust};
+pub(crate) use self::archive::{Alarms, Archive, Schedule, Trust as ArchiveTrust};
 pub(crate) use self::coverage::{Coverage, Reconcile};
 pub(crate) use self::evidence::{Erase, Fsck, Hold, Key, Mirror, Proof, Retain, Selection, Verify, Witness};
 pub(crate) use self::report::Report;
+pub(crate) use self::source::Source;
 
 /// Who was signed in, when, from where — and is that all of it?
 #[derive(Debug, Parser)]
@@ -87,6 +89,11 @@ pub(crate) enum Command {
     /// Exports that are made by themselves, window after window
     #[command(subcommand)]
     Schedule(Schedule),
+    /// Sources that the server reads by itself
+    #[command(subcommand)]
+    Source(Source),
+    /// Alarms: what is raised, and what was within 90 days. Exits with 1 while one is raised
+    Alarms(Alarms),
     /// What schedules wrote into offline storage
     #[command(subcommand)]
     Archive(Archive),

@@ -1,6 +1,7 @@
 //! One file per command; this one finds the right file.
 
 mod access;
+mod alarms;
 mod archive;
 mod coverage;
 mod erase;
@@ -23,6 +24,7 @@ mod schedule;
 mod search;
 mod serve;
 mod sessions;
+mod source;
 mod sql;
 mod syslog;
 mod token;
@@ -62,6 +64,8 @@ pub(crate) async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Report(args) => report::run(&global, args).await,
         Command::Verify(args) => verify::run(&global, args).await,
         Command::Schedule(args) => schedule::run(&global, args).await,
+        Command::Source(args) => source::run(&global, args).await,
+        Command::Alarms(args) => alarms::run(&global, args).await,
         Command::Archive(args) => archive::run(&global, args).await,
         Command::Proof(args) => proof::run(&global, args).await,
         Command::Mirror(args) => mirror::run(&global, args).await,

@@ -13,6 +13,7 @@ use whowas_query::{Engine, Steps};
 use whowas_store::{Clock, Store, StoreOptions};
 
 use crate::{
+    alarms::AlarmSetting,
     cli::Global,
     failure::Failure,
     schedules::{ScheduleSetting, WebhookSetting},
@@ -59,6 +60,9 @@ pub(crate) struct Settings {
     /// Who is told of what happens to them.
     #[serde(default)]
     pub(crate) webhook: Vec<WebhookSetting>,
+    /// What somebody is told of before a gap is permanent.
+    #[serde(default)]
+    pub(crate) alarm: Vec<AlarmSetting>,
 }
 
 /// One `[[syslog]]`.

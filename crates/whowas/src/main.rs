@@ -1,6 +1,7 @@
 //! The binary: command line, configuration, wiring. Which store, which control database and which engine
 //! are chosen here and nowhere else.
 
+mod alarms;
 mod cli;
 mod commands;
 mod config;

@@ -13,7 +13,7 @@ use whowas_collect::{
     ImportOptions,
     poll::{
         self, Api, Auth, DynamicsUsers, Folder, GraphSignIns, GraphUsers, KeycloakEvents, Objects, OktaLog,
-        Secret, Setup, Web,
+        Probe, Secret, Setup, Web,
     },
 };
 use whowas_event::{EnvironmentName, admit::RawData};
@@ -105,6 +105,19 @@ pub(crate) fn sources(settings: &[SourceSetting]) -> Result<Vec<Source>, Failure
             })
         })
         .collect()
+}
+
+/// What can be tested of every source.
+pub(crate) fn probes(sources: &[Source]) -> Result<Vec<(EnvironmentName, Probe)>, Failure> {
+    let web = Arc::new(Web::new().map_err(Failure::failed)?);
+    let probe = |one: &Source| match &one.reader {
+        Reader::Polled(api, setup) => {
+            Probe::Asked { source: setup.source.clone(), http: web.clone(), api: api.clone() }
+        }
+        Reader::Folder(folder) => Probe::Folder(folder.clone()),
+        Reader::Objects(objects) => Probe::Objects(objects.clone()),
+    };
+    Ok(sources.iter().map(|one| (one.environment.clone(), probe(one))).collect())
 }
 
 /// Reads every source until it is dropped.

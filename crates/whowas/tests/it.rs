@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "it/alarms.rs"]
+mod alarms;
 #[path = "it/archive.rs"]
 mod archive;
 #[path = "it/browser.rs"]
 mod browser;
 #[path = "it/cli.rs"]
 mod cli;
+#[path = "it/clouds.rs"]
+mod clouds;
 #[path = "it/collect.rs"]
 mod collect;
 #[path = "it/corpus.rs"]
@@ -32,6 +36,8 @@ mod key;
 mod kill;
 #[path = "it/logs.rs"]
 mod logs;
+#[path = "it/objects.rs"]
+mod objects;
 #[path = "it/offline.rs"]
 mod offline;
 #[path = "it/power.rs"]

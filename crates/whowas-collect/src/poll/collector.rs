@@ -17,6 +17,7 @@ use super::{
     http::{Allowed, Http, Request, Response, Secret},
     outcome::Outcome,
     page::Reading,
+    token,
 };
 use crate::coverage::{
     self, HOUR_MS, Ledger, MINUTE_MS, PassKind, Terms, is_emptiness_suspicious, load,
@@ -37,6 +38,8 @@ const ATTEMPTS_MAX: u32 = 6;
 const RESTARTS_MAX: u32 = 3;
 /// Pauses after passes that were given up: doubled each time, up to the second.
 const PAUSES_MS: (i64, i64) = (MINUTE_MS, HOUR_MS);
+/// A source forgets by its own clock; what is this near to its end counts as forgotten.
+const CLOCK_MARGIN_MS: i64 = 15 * MINUTE_MS;
 /// A token is renewed so long before its end.
 const TOKEN_MARGIN_MS: i64 = 2 * MINUTE_MS;
 
@@ -154,6 +157,9 @@ impl Collector {
             self.conclude(idx).await?;
             return Ok(Step::Done);
         }
+        if let Some(horizon) = self.forgotten(idx, now) {
+            self.skip(idx, horizon, now).await?;
+        }
         let authorization = match self.authorize(now).await {
             Ok(authorization) => authorization,
             Err(outcome) => return self.settle(idx, outcome).await,
@@ -222,6 +228,32 @@ impl Collector {
         Ok(idx)
     }
 
+    /// Up to where the source has forgotten what a mark has still to read: the mark goes on behind it without a word.
+    fn forgotten(&self, idx: usize, now: Time) -> Option<Time> {
+        let stream = self.streams.get(idx)?;
+        let running = stream.cursor.running.as_ref().filter(|one| one.kind() == PassKind::Cursor)?;
+        let horizon = now.saturating_add_ms(CLOCK_MARGIN_MS - terms(&stream.mode).retention_ms?);
+        (running.position() < horizon).then_some(horizon)
+    }
+
+    /// What is read so far is one pass, what can still be had another; between them the ledger has a hole, and says
+    /// that it is lost.
+    async fn skip(&mut self, idx: usize, horizon: Time, now: Time) -> Result<(), StoreError> {
+        let format = self.api.format();
+        let Some(stream) = self.streams.get_mut(idx) else { return Ok(()) };
+        let Some(mut running) = stream.cursor.running.take() else { return Ok(()) };
+        stream.cursor.running = Some(running.rest(horizon, now));
+        if running.position() == running.from {
+            return Ok(());
+        }
+        running.to = running.position();
+        let mut pass = running.pass(&self.setup.source, &stream.name, format, now);
+        pass.terms = terms(&stream.mode);
+        let cursor = Some(stream.cursor.to_text());
+        coverage::append(&self.trail, &mut stream.ledger, &pass, json!({}), cursor).await?;
+        Ok(())
+    }
+
     /// Where the pass goes on, and whether the source gave that address.
     fn address(&self, idx: usize) -> Option<(Url, bool)> {
         let stream = self.streams.get(idx)?;
@@ -229,7 +261,12 @@ impl Collector {
         let given = running.next.as_ref().or(stream.cursor.mark.as_ref());
         match given.and_then(|link| Url::parse(link).ok()) {
             Some(link) => Some((link, true)),
-            None => Some((self.api.first(&stream.name, running.from, running.to), false)),
+            None => {
+                // By a mark more is asked for than is claimed.
+                let margin_ms = if running.kind() == PassKind::Cursor { CLOCK_MARGIN_MS } else { 0 };
+                let from = running.from.saturating_add_ms(-margin_ms);
+                Some((self.api.first(&stream.name, from, running.to), false))
+            }
         }
     }
 
@@ -325,24 +362,8 @@ impl Collector {
         {
             return Ok(token.clone());
         }
-        let request = Request { url: token_url, authorization: None, form: Some(form) };
-        let response = match Outcome::of(self.http.send(&request).await, false, self.attempts) {
-            Outcome::Page(response) => response,
-            // What a token is refused for stands in the answer, but may quote the request.
-            Outcome::Unauthorized => return Err(Outcome::Refused("the token request is refused".to_owned())),
-            Outcome::Refused(why) => return Err(Outcome::Refused(format!("the token request: {why}"))),
-            other => return Err(other),
-        };
-        #[derive(serde::Deserialize)]
-        struct Token {
-            access_token: String,
-            #[serde(default)]
-            expires_in: i64,
-        }
-        let token: Token = serde_json::from_slice(&response.body)
-            .map_err(|_| Outcome::Again("the token endpoint answers no token".to_owned()))?;
-        let lasts_ms = token.expires_in.clamp(0, 86_400) * 1000 - TOKEN_MARGIN_MS;
-        let token = Secret::new(format!("Bearer {}", token.access_token));
+        let (token, lasts_ms) = token::ask(self.http.as_ref(), &token_url, &form, self.attempts).await?;
+        let lasts_ms = lasts_ms - TOKEN_MARGIN_MS;
         self.token = Some((token.clone(), now.saturating_add_ms(lasts_ms)));
         Ok(token)
     }

@@ -111,6 +111,22 @@ impl Running {
         self.restarts += 1;
     }
 
+    /// Up to where a mark has read, by the source's times: it gives what is oldest first.
+    pub(crate) fn position(&self) -> Time {
+        self.last_occurred_at.map_or(self.from, |last| last.clamp(self.from, self.to))
+    }
+
+    /// The rest of this pass, from `horizon` on: what is before it cannot be had any more.
+    pub(crate) fn rest(&self, horizon: Time, now: Time) -> Self {
+        Self {
+            next: self.next.clone(),
+            mark: self.mark.clone(),
+            restarts: self.restarts,
+            // Following the mark to its end reads what is there by then.
+            ..Self::new(self.kind(), horizon, self.to.max(now), self.started_at)
+        }
+    }
+
     /// Takes note of one record.
     pub(crate) fn note(&mut self, id: &str, occurred_at: Option<Time>) {
         self.read += 1;

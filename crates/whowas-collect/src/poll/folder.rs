@@ -41,9 +41,9 @@ pub struct Folder {
 
 /// What tells one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-struct Stamp {
+pub(super) struct Stamp {
     bytes: u64,
-    changed_at: Time,
+    pub(super) changed_at: Time,
 }
 
 /// Looks at a folder again and again. Ends only by being dropped.
@@ -179,12 +179,12 @@ impl Watching {
     }
 }
 
-fn source(folder: &Folder) -> String {
+pub(super) fn source(folder: &Folder) -> String {
     folder.source.clone().unwrap_or_else(|| STREAM.to_owned())
 }
 
 /// The regular files of a folder, hidden ones left out: what is being copied is often named so.
-fn list(path: &Path) -> std::io::Result<BTreeMap<String, Stamp>> {
+pub(super) fn list(path: &Path) -> std::io::Result<BTreeMap<String, Stamp>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(path)? {
         let entry = entry?;

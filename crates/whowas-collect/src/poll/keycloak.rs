@@ -35,6 +35,13 @@ impl KeycloakEvents {
         let rhythm = Rhythm::new(HOUR_MS, MINUTE_MS, 5 * MINUTE_MS, terms);
         Self { base, auth, rhythm }
     }
+
+    /// With other windows and delays.
+    #[must_use]
+    pub fn with_rhythm(mut self, window_ms: i64, every_ms: i64) -> Self {
+        self.rhythm = Rhythm::new(window_ms, MINUTE_MS, every_ms, self.rhythm.terms);
+        self
+    }
 }
 
 impl Api for KeycloakEvents {

@@ -18,7 +18,9 @@ mod objects;
 mod okta;
 mod outcome;
 mod page;
+mod probe;
 mod run;
+mod token;
 mod web;
 
 pub use api::{Api, Auth, Mode, Next, StreamSpec, Unreadable};
@@ -31,5 +33,6 @@ pub use http::{Allowed, Http, HttpError, Request, Response, Secret};
 pub use keycloak::KeycloakEvents;
 pub use objects::{Objects, WatchingObjects, watch_objects};
 pub use okta::OktaLog;
+pub use probe::{Probe, ProbeReport, Reached, Seen};
 pub use run::run;
 pub use web::Web;

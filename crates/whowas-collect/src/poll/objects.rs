@@ -276,7 +276,7 @@ impl Read {
     }
 }
 
-fn source(objects: &Objects) -> String {
+pub(super) fn source(objects: &Objects) -> String {
     objects.source.clone().unwrap_or_else(|| STREAM.to_owned())
 }
 
@@ -295,7 +295,7 @@ fn digest(text: &str) -> String {
 }
 
 /// What went wrong, without the addresses and documents that storages answer with.
-fn word(error: &object_store::Error) -> String {
+pub(super) fn word(error: &object_store::Error) -> String {
     match error {
         object_store::Error::NotFound { .. } => "not found",
         object_store::Error::PermissionDenied { .. } => "permission denied",

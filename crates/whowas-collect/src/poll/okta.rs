@@ -26,13 +26,22 @@ const RETENTION_MS: i64 = 90 * DAY_MS;
 pub struct OktaLog {
     base: Url,
     auth: Auth,
+    every_ms: i64,
+    retention_ms: i64,
 }
 
 impl OktaLog {
     /// Below `base` (`https://contoso.okta.com/`). The header is `SSWS` and an API token, or `Bearer` and
     /// one of OAuth.
     pub fn new(base: Url, auth: Auth) -> Self {
-        Self { base, auth }
+        Self { base, auth, every_ms: MINUTE_MS, retention_ms: RETENTION_MS }
+    }
+
+    /// With another time between polls, in an organization that keeps events for so long.
+    #[must_use]
+    pub fn with_times(mut self, every_ms: i64, retention_ms: i64) -> Self {
+        (self.every_ms, self.retention_ms) = (every_ms, retention_ms);
+        self
     }
 }
 
@@ -42,9 +51,9 @@ impl Api for OktaLog {
     }
 
     fn streams(&self) -> Vec<StreamSpec> {
-        let terms = Terms { retention_ms: Some(RETENTION_MS), late_ms: 0, settle_ms: 0 };
+        let terms = Terms { retention_ms: Some(self.retention_ms), late_ms: 0, settle_ms: 0 };
         // If its link is not accepted any more, a day before it is read again.
-        let mode = Mode::Marks { every_ms: MINUTE_MS, terms, overlap_ms: DAY_MS };
+        let mode = Mode::Marks { every_ms: self.every_ms, terms, overlap_ms: DAY_MS };
         vec![StreamSpec { name: String::new(), mode }]
     }
 

@@ -11,8 +11,8 @@ use url::Url;
 use whowas_collect::{
     coverage::{State, reports},
     poll::{
-        Api, Auth, Collector, GraphSignIns, GraphUsers, Http, HttpError, Request, Response, Secret, Setup,
-        Step,
+        Api, Auth, Collector, GraphSignIns, GraphUsers, Http, HttpError, OktaLog, Request, Response, Secret,
+        Setup, Step,
     },
 };
 use whowas_event::{EnvironmentName, Kind, Time, admit::RawData};
@@ -28,6 +28,16 @@ impl Clock for MovingClock {
 }
 
 type Answer = dyn Fn(&Url) -> (u16, String) + Send + Sync;
+
+/// Where the log of Okta goes on: behind the last event of a page.
+fn link_of(url: &Url, body: &str) -> Vec<String> {
+    let Ok(Value::Array(events)) = serde_json::from_str(body) else { return Vec::new() };
+    let after = match events.last() {
+        Some(last) => last["uuid"].as_str().unwrap_or_default().trim_start_matches('u').to_owned(),
+        None => return vec![format!("<{url}>; rel=\"next\"")],
+    };
+    vec![format!("<https://okta.example/api/v1/logs?after={after}&limit=1000>; rel=\"next\"")]
+}
 
 /// Answers by a function, and remembers what was asked.
 struct Source {
@@ -46,7 +56,8 @@ impl Http for Source {
     async fn send(&self, request: &Request) -> Result<Response, HttpError> {
         self.asked.lock().unwrap().push(request.url.to_string());
         let (status, body) = (self.answer)(&request.url);
-        Ok(Response { status, body: body.into_bytes(), ..Response::default() })
+        let links = link_of(&request.url, &body);
+        Ok(Response { status, links, body: body.into_bytes(), ..Response::default() })
     }
 }
 
@@ -65,8 +76,11 @@ fn at(text: &str) -> Time {
 
 impl World {
     async fn new(now: &str, api: impl Api + 'static, answer: Box<Answer>) -> Self {
+        Self::with_clock(Arc::new(MovingClock(AtomicI64::new(at(now).as_ms()))), api, answer).await
+    }
+
+    async fn with_clock(clock: Arc<MovingClock>, api: impl Api + 'static, answer: Box<Answer>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(MovingClock(AtomicI64::new(at(now).as_ms())));
         let store = Store::open(folder.path(), true, clock.clone()).await.unwrap();
         let name: EnvironmentName = "contoso/production".parse().unwrap();
         let trail = store.create_trail(&name).await.unwrap();
@@ -101,6 +115,11 @@ impl World {
             .unwrap();
         }
         found
+    }
+
+    /// The times of the sign-ins of the tail and of the archive's index, by id.
+    fn logins_at(&self) -> Vec<i64> {
+        self.records(Kind::Login).iter().map(|(id, _)| id.trim_start_matches('u').parse().unwrap()).collect()
     }
 
     async fn report(&self, from: Time) -> whowas_collect::coverage::report::StreamReport {
@@ -227,4 +246,52 @@ async fn people_are_recorded_when_they_change_and_a_mark_that_expires_costs_a_re
     assert!(bob.attributes.as_deref().unwrap().contains("removed"), "{bob:?}");
     let report = world.report(Time::default()).await;
     assert_eq!((report.failing_since, report.intervals.is_empty()), (None, false), "{report:#?}");
+}
+
+/// One event an hour, by marks, and nothing that is older than ninety days.
+fn okta(now: &MovingClock, url: &Url) -> (u16, String) {
+    let now = now.0.load(Ordering::SeqCst);
+    let param =
+        |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let after = param("after").and_then(|after| after.parse::<i64>().ok());
+    let since = param("since").map(|since| at(&since).as_ms() - 1);
+    let behind = after.or(since).unwrap().max(now - 90 * DAY_MS);
+    let first = behind.div_euclid(HOUR_MS) + 1;
+    let events = (first..first + 500).map(|hour| hour * HOUR_MS).take_while(|at| *at <= now).map(|at| {
+        json!({
+            "uuid": format!("u{at}"), "published": Time::from_ms(at).unwrap(), "eventType": "user.session.start",
+            "outcome": {"result": "SUCCESS"}, "actor": {"id": "u", "type": "User", "alternateId": "ada@contoso.example"},
+        })
+    });
+    (200, json!(events.collect::<Vec<_>>()).to_string())
+}
+
+#[tokio::test]
+async fn what_a_source_forgot_behind_its_mark_is_lost_and_nothing_else() {
+    let base = Url::parse("https://okta.example/").unwrap();
+    let clock = Arc::new(MovingClock(AtomicI64::new(at("2026-01-10T00:00:30Z").as_ms())));
+    let own = clock.clone();
+    let api = OktaLog::new(base, auth()).with_times(HOUR_MS, 90 * DAY_MS);
+    let mut world = World::with_clock(clock, api, Box::new(move |url| okta(&own, url))).await;
+    world.until("2026-01-10T03:00:00Z").await;
+    let report = world.report(at("2025-01-01T00:00:00Z")).await;
+    assert_eq!(report.worst(), State::Closed, "{report:#?}");
+    // Nobody reads for 190 days.
+    world.clock.0.store(at("2026-07-19T00:00:30Z").as_ms(), Ordering::SeqCst);
+    world.until("2026-07-19T03:00:00Z").await;
+    let report = world.report(at("2026-01-01T00:00:00Z")).await;
+    let lost: Vec<_> = report.intervals.iter().filter(|one| one.state == State::Lost).collect();
+    let [lost] = &lost[..] else { panic!("{report:#?}") };
+    assert!(lost.from > at("2026-01-10T01:00:00Z") && lost.from <= at("2026-01-10T03:00:00Z"), "{lost:?}");
+    // To a quarter of an hour, by which clocks may differ.
+    let forgotten = at("2026-07-19T00:00:30Z").saturating_add_ms(-90 * DAY_MS);
+    assert!(lost.to >= forgotten && lost.to.as_ms() - forgotten.as_ms() <= 3 * HOUR_MS, "{lost:?}");
+    let times: Vec<i64> = world.logins_at();
+    assert!(
+        times.iter().all(|at| !(lost.from.as_ms()..forgotten.as_ms()).contains(at)),
+        "they were not there"
+    );
+    let recent = times.iter().filter(|at| **at >= lost.to.as_ms()).count();
+    let hours = (at("2026-07-19T02:00:00Z").as_ms() - lost.to.as_ms()) / HOUR_MS;
+    assert!(i64::try_from(recent).unwrap() >= hours, "{recent} of {hours}");
 }

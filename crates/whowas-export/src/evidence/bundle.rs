@@ -96,4 +96,6 @@ pub struct Part {
 }
 
 #[cfg(test)]
+mod day_tests;
+#[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use whowas_tlog::{
     tree::Frontier,
 };
 
-use super::{Finding, Leaf, stated::Stated};
+use super::{Finding, Leaf, dated::Dated, stated::Stated};
 
 /// Findings that are listed; a broken copy would otherwise fill the screen with its positions.
 const FINDINGS_MAX: usize = 100;
@@ -146,6 +146,8 @@ impl Check {
         let mut frontier = self.frontier_at(first * 256, checkpoint.size)?;
         self.report.first_entry = frontier.size();
         let mut stated = Stated::default();
+        // Of a log whose first entries are gone, a day cannot be counted.
+        let mut dated = (first == 0).then(Dated::of_all);
         let mut index = first;
         while let Some(id) = TileId::in_tree(0, index, checkpoint.size) {
             let place = id.entries_path();
@@ -168,10 +170,11 @@ impl Check {
                     );
                 }
                 // Entries of other logs are no leaves of ours, and say nothing of retention.
-                if let Ok(leaf) = Leaf::parse(entry)
-                    && let Err(reason) = stated.take(frontier.size(), &leaf)
-                {
-                    self.found(&place, reason);
+                if let Ok(leaf) = Leaf::parse(entry) {
+                    let at = frontier.size();
+                    let day = dated.as_mut().map_or(Ok(()), |dated| dated.take(at, &leaf, &hash));
+                    let reasons = [stated.take(at, &leaf), day].into_iter().filter_map(Result::err);
+                    reasons.for_each(|reason| self.found(&place, format!("position {at}: {reason}")));
                 }
                 frontier.append(hash);
             }

@@ -22,11 +22,7 @@ impl Stated {
     /// # Errors
     /// It is one, and cannot be read.
     pub(super) fn take(&mut self, position: u64, leaf: &Leaf) -> Result<(), String> {
-        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-        let kind = text(leaf.members.get("kind")).and_then(|word| Kind::from_word(&word)).unwrap_or_default();
-        let metadata = |name: &str| text(leaf.members.get("metadata").and_then(|value| value.get(name)));
-        let is_ours = ["log_name", "log_format"].iter().all(|name| metadata(name).as_deref() == Some(SELF));
-        let body = leaf.members.get("body").map(Value::to_string);
+        let (kind, is_ours, body) = own(leaf);
         match Erasure::of_body(kind, is_ours, body.as_deref()) {
             None => Ok(()),
             Some(Err(error)) => Err(error.to_string()),
@@ -58,4 +54,15 @@ impl Stated {
             None
         }
     }
+}
+
+/// A leaf's kind, whether whowas says it about itself, and its body.
+pub(super) fn own(leaf: &Leaf) -> (Kind, bool, Option<String>) {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let kind = text(leaf.members.get("kind")).and_then(|word| Kind::from_word(&word)).unwrap_or_default();
+    let metadata = |name: &str| text(leaf.members.get("metadata").and_then(|value| value.get(name)));
+    let is_ours = ["log_name", "log_format"].iter().all(|name| metadata(name).as_deref() == Some(SELF));
+    // Only what whowas says about itself is read on.
+    let body = leaf.members.get("body").filter(|_| is_ours).map(Value::to_string);
+    (kind, is_ours, body)
 }

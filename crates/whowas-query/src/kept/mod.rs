@@ -10,10 +10,12 @@
 //! How sessions are paired is decided in [`crate::sessions`], only there. [Decision 19](../../../../docs/decisions/0019-sessions-are-kept-as-rows.md).
 
 mod base;
+mod begins;
 mod blocks;
 mod bloom;
 mod delta;
 mod entry;
+mod positions;
 mod records;
 mod run;
 mod view;
@@ -32,7 +34,9 @@ use self::{
     run::{Run, is_damage},
 };
 pub(crate) use self::{
+    begins::{Begins, Kind},
     entry::List,
+    positions::Positions,
     records::{Item, Records},
     view::{Cursor, View},
 };
@@ -41,6 +45,10 @@ use crate::{QueryError, sessions::SessionRules};
 /// Views of earlier states that are kept, so that the pages of one answer need not be paired anew. Each has up to
 /// [`Steps::rows_max`] records' sessions.
 const VIEWS_KEPT: usize = 4;
+
+/// Up to so many times the records of a step, the records that fit a filter are known one by one (16 bytes each). Beyond,
+/// sessions are looked through from the newest on until a page is full.
+const FEW_STEPS: u64 = 4;
 
 /// How much of the archive becomes a run at once.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +80,8 @@ struct State {
     base: Option<Arc<Base>>,
     overlay: Option<Overlay>,
     views: Vec<Arc<View>>,
+    /// Once a filter was asked.
+    begins: Option<Arc<Begins>>,
 }
 
 /// What is paired in memory, up to the size that was seen last.
@@ -118,6 +128,11 @@ impl Index {
         Ok(true)
     }
 
+    /// How many records that fit a filter are known one by one at most.
+    pub(crate) fn few_max(&self) -> usize {
+        usize::try_from(self.steps.rows_max.saturating_mul(FEW_STEPS)).unwrap_or(usize::MAX)
+    }
+
     /// Deletes everything that is kept.
     pub(crate) fn forget(&self) -> io::Result<()> {
         let mut state = self.lock();
@@ -147,7 +162,8 @@ impl Index {
         delta.add(records.range(from, to)?, records)?;
         let run = Run::write(&self.folder, (from, to), &self.rules_digest, delta.content(to))?;
         let base = Arc::new(base.with(run, &self.folder)?);
-        *state = State { base: Some(base.clone()), overlay: None, views: std::mem::take(&mut state.views) };
+        let (views, begins) = (std::mem::take(&mut state.views), state.begins.take());
+        *state = State { base: Some(base.clone()), overlay: None, views, begins };
         Ok(base)
     }
 
@@ -176,6 +192,23 @@ impl Index {
         }
         state.views.push(view.clone());
         Ok(view)
+    }
+
+    /// The beginnings of the sessions that a view stands on. `None` for a view that stands on less than its runs, or on
+    /// fewer than were seen since: such a question reads the rows.
+    pub(crate) fn begins(&self, view: &View) -> Result<Option<Arc<Begins>>, QueryError> {
+        let Some(base) = view.whole_base() else { return Ok(None) };
+        let mut state = self.lock();
+        if state.begins.as_ref().is_some_and(|begins| begins.to() > base.to()) {
+            return Ok(None);
+        }
+        // What was known is given up on a failure: whatever it was, it is made of the runs again.
+        let mut begins = state.begins.take().unwrap_or_default();
+        if begins.to() < base.to() {
+            Arc::make_mut(&mut begins).bring_up_to(base)?;
+        }
+        state.begins = Some(begins.clone());
+        Ok(Some(begins))
     }
 
     /// The view of everything, which grows with the trail.

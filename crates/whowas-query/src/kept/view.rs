@@ -11,10 +11,11 @@ use whowas_event::Time;
 
 use super::{
     base::Base,
+    begins::{Begins, Kind},
     delta::Delta,
     entry::{InLane, List, key_of_ms},
 };
-use crate::sessions::Row;
+use crate::{places::Places, sessions::Row};
 
 /// A place between rows: everything older follows it.
 pub(crate) type Cursor = (Time, u64);
@@ -125,6 +126,41 @@ impl View {
             total += if is_countable { self.count(list, range)? } else { newest.counted - counted };
         }
         Ok((total, newest.into_rows()))
+    }
+
+    /// The newest rows of a list that fit, without counting the others.
+    pub(crate) fn page(
+        &self,
+        list: List,
+        range: (Time, Time),
+        fits: &dyn Fn(&Row) -> bool,
+        (before, limit): (Option<Cursor>, usize),
+    ) -> io::Result<Vec<Row>> {
+        let mut newest = Newest::new(limit, before);
+        let high = before.map_or(range.1, |(start, _)| start.min(range.1));
+        self.each(list, (range.0, high), None, |row| !fits(&row) || newest.offer(row))?;
+        Ok(newest.into_rows())
+    }
+
+    /// The runs, if the view stands on all of them.
+    pub(crate) fn whole_base(&self) -> Option<&Base> {
+        (self.floor == self.base.to()).then_some(&self.base)
+    }
+
+    /// How many of these records began a row of a kind. `begins` are those of the runs.
+    pub(crate) fn count_at(&self, places: &Places, kind: Kind, begins: &Begins) -> u64 {
+        let is_meant = |row: &&Row| places.contains(row.position) && Kind::of(row) == kind;
+        let of = |rows: &[Row]| rows.iter().filter(is_meant).count() as u64;
+        (places.positions().common(begins.of(kind)) + of(&self.came)).saturating_sub(of(&self.gone))
+    }
+
+    /// Whether a record began a row of a kind.
+    pub(crate) fn begins_at(&self, place: (Time, u64), kind: Kind, begins: &Begins) -> bool {
+        let from = self.came.partition_point(|row| row.start < place.0);
+        let mut at_once =
+            self.came.get(from..).unwrap_or_default().iter().take_while(|row| row.start == place.0);
+        at_once.any(|row| row.position == place.1 && Kind::of(row) == kind)
+            || (begins.of(kind).contains(place.1) && !self.gone_places.contains(&place))
     }
 
     /// Rows of a list that start at `low..=high` and end at or after an instant. `false` of the callback ends a part in

@@ -11,7 +11,8 @@ use whowas_event::{
     Activity, Draft, Event, NativeId, SessionHints, Status, Time, admit, admit::RawData, hints::Boundary, jcs,
 };
 use whowas_query::{
-    AsOf, Engine, Filter, PresenceRequest, SessionQuery, SessionRequest, SessionRow, Steps,
+    AsOf, Engine, Filter, LoginRequest, NamedQuery, PresenceRequest, SessionQuery, SessionRequest,
+    SessionRow, Steps,
     sessions::{FormatRules, LoginRecord, Pairing, Session, SessionBuilder, SessionRules},
 };
 use whowas_store::{Batch, Store, Trail, WhenFull};
@@ -156,6 +157,51 @@ fn everything(query: SessionQuery) -> SessionRequest {
     }
 }
 
+/// Filters are asked of the record that began a session: the sessions of a filter are those of all whose records a search
+/// with it finds. In pages of two, to meet what is between them.
+async fn filters_hold(engine: &Engine, trail: &Trail, as_of: Option<AsOf>) {
+    let now = at(NOW_MS);
+    for text in ["app:Mail", "user:user1", "-user:user1", "ip:10.0.0.2", "user:nobody"] {
+        let filter = Filter::parse(text).unwrap();
+        let search = LoginRequest {
+            query: NamedQuery::AllEvents,
+            from: Some(at(0)),
+            to: Some(at(NOW_MS + 1)),
+            filter: filter.clone(),
+            limit: 1000,
+            as_of,
+            ..LoginRequest::default()
+        };
+        let found = engine.logins(trail, &search, now).await.unwrap().rows;
+        let fits = |row: &&SessionRow| found.iter().any(|found| found.position == row.position);
+        for query in SessionQuery::ALL {
+            let all = SessionRequest { as_of, ..everything(*query) };
+            let all = engine.sessions(trail, &all, now).await.unwrap().rows;
+            let want: Vec<&SessionRow> = all.iter().filter(fits).collect();
+            let mut request =
+                SessionRequest { as_of, filter: filter.clone(), limit: 2, ..everything(*query) };
+            let mut seen = Vec::new();
+            loop {
+                let page = engine.sessions(trail, &request, now).await.unwrap();
+                assert_eq!(page.total, want.len() as u64, "{text} {query:?}");
+                seen.extend(page.rows);
+                request.page = page.next;
+                if request.page.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(seen.iter().collect::<Vec<_>>(), want, "{text} {query:?}");
+        }
+        let request =
+            PresenceRequest { at: Some(second(20)), limit: 1000, as_of, ..PresenceRequest::default() };
+        let all = engine.presence(trail, &request, now).await.unwrap().rows;
+        let want: Vec<&SessionRow> = all.iter().filter(fits).collect();
+        let filtered = engine.presence(trail, &PresenceRequest { filter, ..request }, now).await.unwrap();
+        assert_eq!(filtered.rows.iter().collect::<Vec<_>>(), want, "{text}");
+        assert_eq!(filtered.total, want.len() as u64, "{text}");
+    }
+}
+
 /// All that a trail answers, in texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Answer {
@@ -231,6 +277,7 @@ async fn follow(steps: Vec<Step>, rows_max: u64) -> Result<(), TestCaseError> {
             Step::Ask => {
                 let found = answer(&asking, &trail, None).await;
                 prop_assert_eq!(&found, &want(&model, trail.snapshot().size));
+                filters_hold(&asking, &trail, None).await;
                 answers.push(found);
             }
             Step::Reopen => {
@@ -249,6 +296,10 @@ async fn follow(steps: Vec<Step>, rows_max: u64) -> Result<(), TestCaseError> {
         let now = answer(&asking, &trail, Some(AsOf::Size(then.tree_size))).await;
         prop_assert_eq!(&now, then);
     }
+    if let Some(then) = answers.first() {
+        filters_hold(&asking, &trail, Some(AsOf::Size(then.tree_size))).await;
+    }
+    filters_hold(&asking, &trail, None).await;
     // Built from zero, in other steps, it is the same.
     trail.settle().await;
     asking.forget_sessions(&trail).await.unwrap();

@@ -1,5 +1,6 @@
 //! The HTTP API: one file per resource. `assets/openapi.json` describes it; a test compares the two.
 
+pub(crate) mod alarms;
 pub(crate) mod coverage;
 pub(crate) mod environments;
 pub(crate) mod evidence;
@@ -18,6 +19,7 @@ pub(crate) mod records;
 pub(crate) mod report;
 pub(crate) mod schedules;
 pub(crate) mod sessions;
+pub(crate) mod sources;
 pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod users;
@@ -37,6 +39,7 @@ use whowas_collect::intake::{Intake, IntakeName, Outcome};
 use whowas_collect::coverage::State as Coverage;
 
 use crate::{
+    alarm::{self, AlarmKind},
     app::App,
     problem::{Problem, Whole},
 };
@@ -112,6 +115,21 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Pro
     let streams = [("all", sums.streams), ("failing", sums.failing), ("silent", sums.silent)];
     let streams = streams.map(|(word, count)| (format!("{{health=\"{word}\"}}"), count));
     metric("streams", "gauge", "Streams of sources: all, without a pass that ends well, silent.", &streams);
+    let mut raised = [0_u64; AlarmKind::ALL.len()];
+    for name in &names {
+        for one in alarm::alarms(app.control().as_ref(), name).await? {
+            let is_open = one.ended_at.is_none();
+            let kinds =
+                AlarmKind::ALL.iter().zip(&mut raised).filter(|(kind, _)| is_open && **kind == one.kind);
+            kinds.for_each(|(_, count)| *count += 1);
+        }
+    }
+    let raised: Vec<_> = AlarmKind::ALL
+        .iter()
+        .zip(raised)
+        .map(|(kind, count)| (format!("{{kind=\"{}\"}}", kind.as_str()), count))
+        .collect();
+    metric("alarms_raised", "gauge", "Alarms that are raised and have not ended.", &raised);
     metric(
         "connections_total",
         "counter",

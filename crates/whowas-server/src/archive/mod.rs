@@ -21,6 +21,7 @@ use whowas_export::{FileFormat, windows::Schedule};
 pub use offline::{Offline, OfflineError};
 pub use report::{ScheduleReport, WindowReport, windows};
 pub use restore::{RestoreError, Restored, restore};
+pub(crate) use run::send_all;
 pub use run::{Archiver, Step};
 pub use verify::{Verified, verify};
 

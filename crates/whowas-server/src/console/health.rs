@@ -10,7 +10,11 @@ use whowas_collect::coverage::{
 };
 use whowas_event::{EnvironmentName, Time};
 
-use super::{Frame, SIGNED_IN, grouped, html, show, stands_under};
+use super::{
+    Frame, SIGNED_IN,
+    alarms::{self, AlarmTable},
+    grouped, html, show, stands_under,
+};
 use crate::{
     api::{
         coverage::{self, CoverageParams},
@@ -52,6 +56,7 @@ struct HealthPage<'a> {
     frame: Frame,
     name: &'a EnvironmentName,
     streams: Vec<StreamCard>,
+    alarms: AlarmTable,
 }
 
 stands_under!(HealthPage, tab = "monitoring", sub_tab = "health");
@@ -65,7 +70,8 @@ pub(crate) async fn page(
     let now = app.now();
     let answer = coverage::answer(&app, &permit, &params).await?;
     let streams = answer.streams.into_iter().map(|stream| card(stream, now)).collect();
-    html(&HealthPage { frame: SIGNED_IN, name: &permit.name, streams })
+    let alarms = alarms::table(&app, &permit.name).await?;
+    html(&HealthPage { frame: SIGNED_IN, name: &permit.name, streams, alarms })
 }
 
 const fn label(state: Coverage) -> &'static str {

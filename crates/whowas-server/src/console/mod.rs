@@ -3,6 +3,7 @@
 //! A page is a struct and a template. It asks the same rooms as the API, and shows the API address of what
 //! it shows. The path is the original's: project, environment details, Monitoring, Activity, View raw logs.
 
+pub(crate) mod alarms;
 pub(crate) mod coverage;
 pub(crate) mod environment;
 pub(crate) mod exports;

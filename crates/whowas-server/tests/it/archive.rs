@@ -20,7 +20,7 @@ use whowas_server::archive::{
     Archiver, Offline, ScheduleReport, Scheduled, Step, manifest::Manifest, restore, verify, windows,
 };
 use whowas_store::{Batch, Clock, Store, Trail, WhenFull};
-use whowas_testkit::{clock::SimClock, drive::Bounded, random::Random};
+use whowas_testkit::{clock::SimClock, life::Bounded, random::Random};
 use whowas_tlog::policy::Policy;
 
 use crate::world::environment;
@@ -68,7 +68,7 @@ fn sign_in(count: i64, occurred_at: Time) -> whowas_event::Admitted {
 }
 
 /// Reads the source up to now, as a collector with a mark does: its records and what it makes of the ledger.
-async fn read_source(store: &Store, trail: &Trail, events: &[Time], from: Time, to: Time) {
+pub(crate) async fn read_source(store: &Store, trail: &Trail, events: &[Time], from: Time, to: Time) {
     let records: Vec<_> = (0..)
         .zip(events)
         .filter(|(_, occurred_at)| (from..to).contains(occurred_at))
@@ -360,7 +360,7 @@ async fn what_was_changed_in_the_storage_is_found() {
 }
 
 /// A receiver of webhooks that answers with these statuses, one request a connection, and gives what it got.
-async fn receiver(statuses: &'static [u16]) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+pub(crate) async fn receiver(statuses: &'static [u16]) -> (String, tokio::task::JoinHandle<Vec<String>>) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());

@@ -19,6 +19,7 @@ async fn every_door_asks_for_its_scope() {
     let wrong = format!("whowas_{}", "A".repeat(43));
     let (records, imports) = (api("records"), api("imports"));
     let proof = api("records/0/proof");
+    let test = api("sources/okta-log/test");
     let (logins, users, export) = (api("logins"), api("users"), api("export?as=csv"));
     // Statuses for: nobody, a wrong token, ingest, read, admin, admin of another environment.
     let doors = [
@@ -30,6 +31,7 @@ async fn every_door_asks_for_its_scope() {
         ("GET", "/api/v1/environments", [401, 401, 403, 200, 200, 200]),
         ("GET", "/api/v1/tokens", [401, 401, 403, 403, 200, 403]),
         ("DELETE", "/api/v1/tokens/99", [401, 401, 403, 403, 404, 403]),
+        ("POST", test.as_str(), [401, 401, 403, 403, 404, 403]),
         ("GET", "/", [303, 303, 403, 200, 200, 200]),
         ("GET", "/p/contoso/production", [303, 303, 403, 200, 200, 403]),
         ("GET", "/health", [200; 6]),

@@ -25,7 +25,7 @@ async fn describes_every_route_and_no_other() {
     let world = World::new().await;
     for (path, methods) in document["paths"].as_object().unwrap() {
         let path = path.replace("{project}", "contoso").replace("{environment}", "production");
-        let path = path.replace("{token}", "t").replace("{user}", "ada");
+        let path = path.replace("{token}", "t").replace("{user}", "ada").replace("{source}", "okta-log");
         let path = path.replace("{id}", "1").replace("{tile}", "0/000.p/1");
         let allowed: Vec<String> =
             methods.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();

@@ -8,6 +8,7 @@
 mod kept;
 mod progress;
 mod sqlite;
+mod sqlite_alarms;
 mod sqlite_archived;
 mod sqlite_first;
 mod sqlite_kept;
@@ -22,7 +23,7 @@ use whowas_event::{EnvironmentName, Kind, Time};
 use crate::StoreError;
 
 pub use kept::{Export, ExportState, Kept, SavedQuery};
-pub use progress::{CoverageChange, Progress, StoredArchive, StoredStream, StoredWindow};
+pub use progress::{CoverageChange, Progress, StoredAlarm, StoredArchive, StoredStream, StoredWindow};
 pub use sqlite::SqliteControl;
 
 /// One environment and its trail.
@@ -291,6 +292,12 @@ pub trait Control: Kept {
     /// Keeps what is known of a window, in the place of what was known before.
     async fn keep_archived(&self, name: &EnvironmentName, archived: &StoredArchive)
     -> Result<(), StoreError>;
+    /// Every alarm of an environment that is kept, by rule and event.
+    async fn alarms(&self, name: &EnvironmentName) -> Result<Vec<StoredAlarm>, StoreError>;
+    /// Keeps what is known of an alarm, in the place of what was known before.
+    async fn keep_alarm(&self, name: &EnvironmentName, alarm: &StoredAlarm) -> Result<(), StoreError>;
+    /// Forgets an alarm, whatever is known of it.
+    async fn forget_alarm(&self, name: &EnvironmentName, alarm: &StoredAlarm) -> Result<(), StoreError>;
     /// Keeps rejected records.
     async fn reject(&self, name: &EnvironmentName, rejected: &[Rejected]) -> Result<(), StoreError>;
     /// Rejected records with numbers above `after`, oldest first, at most `limit`.

@@ -35,6 +35,17 @@ pub struct StoredArchive {
     pub entry: String,
 }
 
+/// One alarm, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredAlarm {
+    /// The rule that raised it.
+    pub alarm: String,
+    /// What it is about.
+    pub event: String,
+    /// What is known of it.
+    pub entry: String,
+}
+
 /// A range of a stream's time with new windows in it, instead of those that began there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoverageChange {

@@ -11,14 +11,14 @@ use whowas_event::{EnvironmentName, Time};
 
 use super::{
     Commit, Control, Environment, ErasureEntry, Hold, Outage, Person, Progress, Rejected, Scope, Scrub,
-    SecretHash, SessionKind, StoredArchive, StoredStream, StoredWindow, Token, sqlite_archived, sqlite_first,
-    sqlite_kept, sqlite_outages, sqlite_past, sqlite_privacy, sqlite_progress,
+    SecretHash, SessionKind, StoredAlarm, StoredArchive, StoredStream, StoredWindow, Token, sqlite_alarms,
+    sqlite_archived, sqlite_first, sqlite_kept, sqlite_outages, sqlite_past, sqlite_privacy, sqlite_progress,
 };
 use crate::StoreError;
 
 /// What leads from each version of the tables to the next, beginning with no tables at all. The version is
 /// kept in `user_version`. A step that was released is never changed: the next one is added.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     sqlite_first::TABLES,
     "ALTER TABLE rejected ADD COLUMN column_number INTEGER",
     sqlite_progress::TABLES,
@@ -26,6 +26,7 @@ const STEPS: [&str; 8] = [
     sqlite_archived::TABLES,
     sqlite_kept::TABLES,
     sqlite_outages::TABLES,
+    sqlite_alarms::TABLES,
     sqlite_past::TABLES,
 ];
 
@@ -296,6 +297,18 @@ impl Control for SqliteControl {
         archived: &StoredArchive,
     ) -> Result<(), StoreError> {
         sqlite_archived::write(&mut *self.pool.acquire().await?, name, archived).await
+    }
+
+    async fn alarms(&self, name: &EnvironmentName) -> Result<Vec<StoredAlarm>, StoreError> {
+        sqlite_alarms::all(&self.pool, name).await
+    }
+
+    async fn keep_alarm(&self, name: &EnvironmentName, alarm: &StoredAlarm) -> Result<(), StoreError> {
+        sqlite_alarms::keep(&self.pool, name, alarm).await
+    }
+
+    async fn forget_alarm(&self, name: &EnvironmentName, alarm: &StoredAlarm) -> Result<(), StoreError> {
+        sqlite_alarms::forget(&self.pool, name, alarm).await
     }
 
     async fn people_before(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError> {

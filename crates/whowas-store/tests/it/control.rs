@@ -6,7 +6,7 @@ use whowas_store::{
     Person, StoreError,
     control::{
         Commit, Control, CoverageChange, Environment, ErasureEntry, Export, ExportState, Hold, Outage,
-        Progress, Rejected, SavedQuery, Scope, Scrub, SessionKind, SqliteControl, StoredArchive,
+        Progress, Rejected, SavedQuery, Scope, Scrub, SessionKind, SqliteControl, StoredAlarm, StoredArchive,
         StoredWindow, Token,
     },
 };
@@ -33,6 +33,7 @@ async fn conforms(control: &dyn Control) {
     environments_commit_by_compare_and_swap(control).await;
     progress_is_committed_with_the_checkpoint(control).await;
     windows_of_schedules_are_committed_or_not(control).await;
+    alarms_are_kept_until_forgotten(control).await;
     rejected_records_are_kept_until_resolved(control).await;
     tokens_are_found_by_secret_until_revoked(control).await;
     sessions_end_once(control).await;
@@ -163,6 +164,21 @@ async fn windows_of_schedules_are_committed_or_not(control: &dyn Control) {
     control.keep_archived(&name(), &archived(7, "done")).await.unwrap();
     assert_eq!(control.archived(&name()).await.unwrap(), [archived(0, "done"), archived(7, "done")]);
     assert_eq!(control.streams(&name()).await.unwrap().len(), streams, "a schedule is no source");
+}
+
+async fn alarms_are_kept_until_forgotten(control: &dyn Control) {
+    let alarm = |event: &str, entry: &str| StoredAlarm {
+        alarm: "on call".into(),
+        event: event.into(),
+        entry: entry.into(),
+    };
+    control.keep_alarm(&name(), &alarm("b", "raised")).await.unwrap();
+    control.keep_alarm(&name(), &alarm("a", "raised")).await.unwrap();
+    control.keep_alarm(&name(), &alarm("b", "resolved")).await.unwrap();
+    assert_eq!(control.alarms(&name()).await.unwrap(), [alarm("a", "raised"), alarm("b", "resolved")]);
+    assert_eq!(control.alarms(&"other/one".parse().unwrap()).await.unwrap(), []);
+    control.forget_alarm(&name(), &alarm("a", "")).await.unwrap();
+    assert_eq!(control.alarms(&name()).await.unwrap(), [alarm("b", "resolved")]);
 }
 
 async fn rejected_records_are_kept_until_resolved(control: &dyn Control) {
@@ -361,7 +377,7 @@ async fn older_tables_are_brought_up_to_date_and_newer_ones_are_refused() {
         connection.close().await.unwrap();
     };
     conforms(&SqliteControl::open(&path).await.unwrap()).await;
-    sql("ALTER TABLE rejected DROP COLUMN column_number; DROP TABLE outages; DROP TABLE erasures; DROP TABLE holds; ALTER TABLE environments DROP COLUMN last_recorded_at; DROP TABLE streams; DROP TABLE coverage; DROP TABLE archived; DROP TABLE exports; DROP TABLE saved_queries; PRAGMA user_version = 1").await;
+    sql("ALTER TABLE rejected DROP COLUMN column_number; DROP TABLE outages; DROP TABLE alarms; DROP TABLE erasures; DROP TABLE holds; ALTER TABLE environments DROP COLUMN last_recorded_at; DROP TABLE streams; DROP TABLE coverage; DROP TABLE archived; DROP TABLE exports; DROP TABLE saved_queries; PRAGMA user_version = 1").await;
     let control = SqliteControl::open(&path).await.unwrap();
     let kept = control.rejected(&name(), 0, 10).await.unwrap();
     assert_eq!(kept.iter().map(|one| (one.record, one.column)).collect::<Vec<_>>(), [(5, None)]);

@@ -1,4 +1,4 @@
-//! The arguments of `schedule` and `archive`.
+//! The arguments of `schedule`, `alarms` and `archive`.
 
 use std::path::PathBuf;
 
@@ -15,6 +15,13 @@ pub(crate) enum Schedule {
 
 #[derive(Debug, Args)]
 pub(crate) struct OfSchedules {
+    /// Only of this PROJECT/ENVIRONMENT
+    #[arg(long, value_name = "P/E")]
+    pub(crate) environment: Option<EnvironmentName>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Alarms {
     /// Only of this PROJECT/ENVIRONMENT
     #[arg(long, value_name = "P/E")]
     pub(crate) environment: Option<EnvironmentName>,

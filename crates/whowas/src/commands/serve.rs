@@ -15,6 +15,7 @@ use whowas_store::{Clock, Store, Trail};
 
 use super::syslog::Syslog;
 use crate::{
+    alarms::alarms,
     cli::{Global, Serve},
     config::{self, Settings, SystemClock, WitnessSetting},
     demo::{self, World},
@@ -35,6 +36,7 @@ pub(crate) async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
     let sources = sources::sources(&Settings::load(global)?.source)?;
     let scheduled = schedules(&Settings::load(global)?.schedule, SystemClock.now())?;
     let webhooks = webhooks(&Settings::load(global)?.webhook)?;
+    let alarms = alarms(&Settings::load(global)?.alarm)?;
     let store = Arc::new(config::open(global, true).await?);
     if args.demo {
         create_demo(global, &store).await?;
@@ -43,7 +45,8 @@ pub(crate) async fn run(global: &Global, args: Serve) -> Result<u8, Failure> {
     let engine = config::engine(global)?;
     let server = Server::bind_with(store.clone(), options, engine).await.map_err(failure)?;
     let server = server.with_witnesses(witnesses).await.map_err(failure)?;
-    let server = server.with_schedules(scheduled, webhooks);
+    let server = server.with_schedules(scheduled, webhooks).with_alarms(alarms);
+    let server = server.with_sources(sources::probes(&sources)?);
     let (url, link) = (server.url(), server.sign_in_link().await?);
     if global.json {
         let listening: Vec<_> = syslog

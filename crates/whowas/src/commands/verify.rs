@@ -146,7 +146,8 @@ async fn check(
         output::json_line(&json!({
             "environment": environment.name, "origin": environment.origin, "vkey": vkey,
             "verified": code == DONE, "size": audit.size, "root": audit.root, "leaves": audit.leaves,
-            "erased": audit.erased, "pending_rotation": rotation.as_ref().map(|one| one.next.to_string()),
+            "erased": audit.erased, "days": audit.days, "days_revised": audit.days_revised,
+            "days_late": audit.days_late, "pending_rotation": rotation.as_ref().map(|one| one.next.to_string()),
             "findings": findings,
         }))?;
     } else {
@@ -189,6 +190,12 @@ fn print(
             output::line(format_args!(
                 "  {} records lack personal fields, and the trail says of each how many were erased",
                 audit.erased
+            ))?;
+        }
+        if audit.days > 0 {
+            output::line(format_args!(
+                "  {} days are stated with their sign-ins, {} of them again after more had come; {} have more since",
+                audit.days, audit.days_revised, audit.days_late
             ))?;
         }
         output::line(format_args!(

@@ -1,16 +1,9 @@
 //! Scheduled exports with the real binary: into a folder, an S3 bucket, an Azure container; and back.
 
-use std::{
-    net::{TcpListener, TcpStream},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+use crate::{
+    clouds::Emulator,
+    script::{P_E, World, column},
 };
-
-use crate::script::{P_E, World, column};
-
-/// For what a slow machine needs.
-const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Years, so that a test of later years has few of them.
 fn settings(to: &str) -> String {
@@ -93,51 +86,6 @@ fn settings_that_cannot_work_are_refused_at_the_start() {
     world.run("schedule run").exits(2).says("no [[schedule]]");
 }
 
-/// Where `scripts/test.sh` installs emulators.
-fn installed(what: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/clouds").join(what)
-}
-
-/// An emulator that ends with its test.
-struct Emulator {
-    child: Child,
-    port: u16,
-}
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Emulator {
-    /// `None`, and a word about it, where it is not installed.
-    fn start(what: &str, command: impl FnOnce(&str) -> Command) -> Option<Self> {
-        if !installed(what).exists() {
-            eprintln!("skipped: target/clouds/{what} is not there (scripts/test.sh installs it)");
-            return None;
-        }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = command(&port.to_string());
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let emulator = Self { child, port };
-        let begin = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begin.elapsed() < PATIENCE, "{what} does not answer");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Some(emulator)
-    }
-
-    fn create(&self, kind: &str, path: &str, name: &str) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clouds/create.py");
-        let base = format!("http://127.0.0.1:{}{path}", self.port);
-        let status = Command::new("python3").arg(script).args([kind, &base, name]).status().unwrap();
-        assert!(status.success());
-    }
-}
-
 /// The whole way through a storage that is not a folder.
 fn through(world: &World, to: &str, variables: &[(&str, &str)]) {
     let variables = &[variables, &[("NO_PROXY", "127.0.0.1"), ("no_proxy", "127.0.0.1")]].concat();
@@ -165,13 +113,7 @@ fn through(world: &World, to: &str, variables: &[(&str, &str)]) {
 
 #[test]
 fn windows_go_to_an_s3_bucket() {
-    let Some(s3) = Emulator::start("python/moto", |port| {
-        let mut command = Command::new("python3");
-        command.env("PYTHONPATH", installed("python")).args(["-m", "moto.server", "-p", port]);
-        command
-    }) else {
-        return;
-    };
+    let Some(s3) = Emulator::s3() else { return };
     s3.create("s3", "", "kept");
     let endpoint = format!("http://127.0.0.1:{}", s3.port);
     let world = World::with(&["portal.ndjson"]);
@@ -187,22 +129,7 @@ fn windows_go_to_an_s3_bucket() {
 #[test]
 fn windows_go_to_an_azure_container() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(azure) = Emulator::start("node_modules/azurite", |port| {
-        let mut command = Command::new("node");
-        command.arg(installed("node_modules/azurite/dist/src/blob/main.js"));
-        command.args([
-            "--blobPort",
-            port,
-            "--silent",
-            "--skipApiVersionCheck",
-            "--disableTelemetry",
-            "--location",
-        ]);
-        command.arg(folder.path());
-        command
-    }) else {
-        return;
-    };
+    let Some(azure) = Emulator::azure(folder.path()) else { return };
     azure.create("azure", "/devstoreaccount1", "kept");
     let endpoint = format!("http://127.0.0.1:{}", azure.port);
     let world = World::with(&["portal.ndjson"]);

@@ -12,7 +12,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::script::{P_E, World, column};
+use crate::{
+    http::Client,
+    script::{P_E, World, column, text},
+};
 
 /// A server of somebody else: answers what the function says, and remembers what was asked.
 struct Other {
@@ -203,4 +206,77 @@ fn settings_that_cannot_work_stop_the_start() {
     );
     let run = world.run("serve --listen 127.0.0.1:0").exits(2);
     run.says("source of a/b: secret_env or secret_file: say where the secret is");
+}
+
+#[test]
+fn a_source_is_tested_before_it_is_read() {
+    let world = World::new();
+    let good = Other::start(okta);
+    let shut = Other::start(|_, _| ("401 Unauthorized".to_owned(), "tomato".to_owned()));
+    let web = Other::start(|_, _| ("200 OK".to_owned(), "<html>tomato</html>".to_owned()));
+    let source = |name: &str, address: &str| {
+        format!(
+            "[[source]]\nenvironment = \"{P_E}\"\nkind = \"okta-log\"\nname = \"{name}\"\n\
+             url = \"http://{address}\"\nsecret_file = \"secret\"\n"
+        )
+    };
+    world.file("secret", "tomato-token\n");
+    let folder = |name: &str, path: &str| {
+        format!(
+            "[[source]]\nenvironment = \"{P_E}\"\nkind = \"folder\"\nname = \"{name}\"\nfolder = \"{path}\"\n"
+        )
+    };
+    let settings = [
+        source("good", &good.address),
+        source("shut", &shut.address),
+        source("web", &web.address),
+        source("away", "127.0.0.1:1"),
+        folder("drop", "in"),
+        folder("gone", "nowhere"),
+    ];
+    world.file("whowas.toml", settings.concat());
+    fs::create_dir(world.path("in")).unwrap();
+    world.fixture("logins-week-45.csv");
+    fs::rename(world.path("logins-week-45.csv"), world.path("in/week.csv")).unwrap();
+
+    let run = world.run("source test --json").exits(1);
+    let lines: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |name: &str| lines.iter().find(|line| line["source"] == name).unwrap();
+    let found = &of("good")["page"];
+    assert_eq!(
+        (&of("good")["ok"], &found["records"], &found["has_more"]),
+        (&json!(true), &json!(2), &json!(true))
+    );
+    assert_eq!(
+        (&found["latest"], &found["format"]),
+        (&json!("2026-11-23T07:22:01.000Z"), &json!("okta-log"))
+    );
+    assert_eq!(good.asked().len(), 1, "one request");
+    assert_eq!((&of("drop")["ok"], &of("drop")["page"]["records"]), (&json!(true), &json!(9)));
+    let problem = |name: &str| of(name)["problem"].as_str().unwrap().replace(&web.address, "A");
+    assert!(problem("shut").ends_with(": the credential is not accepted (HTTP 401)"), "{}", problem("shut"));
+    assert_eq!(problem("web"), "http://A: the answer is not as documented: no JSON at line 1, column 1");
+    assert!(problem("away").contains("http://127.0.0.1:1: ") && problem("away").contains("onnect"));
+    assert_eq!(problem("gone"), "the folder: entity not found");
+    assert!(!run.stdout.contains("tomato"), "{}", run.stdout);
+    assert!(!world.path("data").exists(), "nothing is kept, not even a store is made");
+    world.run("source test good").exits(0).shows("ok").shows("page");
+    world.run("source test nobody").exits(2).says("there is no such [[source]] in the settings");
+
+    world.run(&format!("import --environment {P_E} in/week.csv")).exits(0);
+    let token = text(&world.json(&format!("token create --scope admin --environment {P_E}"))[0], "token");
+    let serving = world.serve();
+    let mut client = Client::connect(&serving.address, &token).unwrap();
+    let mut test = |name: &str| {
+        let answer = client.post(&format!("/api/v1/environments/{P_E}/sources/{name}/test"), "").unwrap();
+        (answer.status, serde_json::from_str::<Value>(&answer.body).unwrap())
+    };
+    let (status, answer) = test("shut");
+    assert_eq!((status, &answer["tests"][0]["ok"]), (200, &json!(false)));
+    let (_, answer) = test("drop");
+    assert_eq!(
+        (&answer["tests"][0]["ok"], &answer["tests"][0]["page"]["records"]),
+        (&json!(true), &json!(9))
+    );
+    assert_eq!(test("nobody").0, 404);
 }

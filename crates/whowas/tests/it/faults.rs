@@ -206,6 +206,42 @@ fn a_full_disk_stops_writing_and_not_reading_until_there_is_space() {
     drop(disk);
 }
 
+/// Nothing can be added to a full disk, and the outage is known all the same after the server was killed.
+#[test]
+fn an_outage_outlives_the_server_that_had_it() {
+    let world = World::new();
+    let Some(disk) = SmallDisk::mount(&world.path("data"), &world.path("image")) else {
+        println!("skipped: nothing can be mounted here");
+        return;
+    };
+    world.fixture("portal.ndjson");
+    world.run(&format!("import --environment {P_E} portal.ndjson")).exits(0);
+    let token = world.json(&format!("token create --scope ingest --environment {P_E}"));
+    let serving = world.serve();
+    let mut client = Client::connect(&serving.address, &text(&token[0], "token")).unwrap();
+    let path = format!("/api/v1/environments/{P_E}/records");
+    let filler = world.path("data/filler");
+    fill(&filler);
+    let mut sent = 0;
+    while client.post(&path, &batch(sent)).unwrap().status == 200 {
+        sent += 200;
+        assert!(sent < 100_000, "the disk is never full");
+    }
+    // Two tries to go on, each of which notes what was refused until then.
+    std::thread::sleep(Duration::from_secs(5));
+    serving.kill();
+    fs::remove_file(&filler).unwrap();
+    world.serve().kill();
+    assert_outage_is_told(&world);
+    let refused = |rows: Vec<Value>| rows.iter().filter(|row| row.to_string().contains("no_space")).count();
+    assert_eq!(refused(world.sql("SELECT * FROM records")), 1);
+    // It is told once, however often servers start.
+    world.serve().kill();
+    assert_eq!(refused(world.sql("SELECT * FROM records")), 1);
+    world.run("verify data").exits(0);
+    drop(disk);
+}
+
 /// Somebody else fills the disk.
 fn fill(filler: &Path) {
     let mut file = fs::File::create(filler).unwrap();

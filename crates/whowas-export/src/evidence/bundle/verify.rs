@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     ExportFormat,
-    evidence::{Finding, Leaf, record::parse_extra, stated::Stated},
+    evidence::{Finding, Leaf, dated::Dated, record::parse_extra, stated::Stated},
 };
 
 /// Manifest and checkpoint are read whole: a few kilobytes, and room for many cosignatures.
@@ -60,6 +60,12 @@ pub struct BundleReport {
     pub rows_undecided: u64,
     /// Rows of whose records personal fields were erased; the log's own records say so.
     pub erased: u64,
+    /// Whole days of the question of which the log states how many sign-ins it has, by their digest: those of the leaves.
+    pub days: u64,
+    /// Of these, days with sign-ins that came later than the last statement.
+    pub days_late: u64,
+    /// Days of which the log states more sign-ins than the leaves have: they lie before the first leaf.
+    pub days_before: u64,
     /// Whether a kept checkpoint was compared. It can only be if its size lies between the two above.
     pub is_pinned: bool,
     /// What is wrong.
@@ -257,8 +263,10 @@ impl<R: Read + Seek> Check<'_, R> {
             .map_err(|_| Finding::new(MANIFEST, "a peak is not a hash"))?;
         let frontier = Frontier::from_peaks(manifest.first_position, peaks)
             .map_err(|e| Finding::new(MANIFEST, e.to_string()))?;
+        let within = (expected.asked.from, expected.asked.to);
         let mut judge = Judge {
             frontier,
+            dated: Dated::of_question(within, manifest.first_position),
             expected,
             report: BundleReport::default(),
             stated: Stated::default(),
@@ -269,7 +277,10 @@ impl<R: Read + Seek> Check<'_, R> {
         lines(&mut file, |line| judge.take(line)).map_err(|e| e.at(LEAVES))?;
         let part = file.part(LEAVES).map_err(|e| wrong(e.to_string()))?;
         judge.compare_erased();
-        let Judge { frontier, expected, report, .. } = judge;
+        let Judge { frontier, expected, report, dated, .. } = judge;
+        let (days, before) = dated.finish();
+        (self.report.days, self.report.days_late) = (days.stated - before, days.late);
+        self.report.days_before = before;
         self.report.excluded = report.excluded;
         self.report.undecided = report.undecided;
         self.report.rows_undecided = report.rows_undecided;
@@ -309,6 +320,8 @@ struct Judge {
     report: BundleReport,
     /// What the log says was erased. It says so after the record it is about.
     stated: Stated,
+    /// What it says of whole days.
+    dated: Dated,
     /// Rows, with the number of their personal fields that are not disclosed.
     hidden: BTreeMap<u64, u64>,
 }
@@ -324,6 +337,9 @@ impl Judge {
         let disclosed =
             leaf.disclosed(disclosures.iter().map(String::as_str)).map_err(|e| wrong(e.to_string()))?;
         self.stated.take(position, &leaf).map_err(wrong)?;
+        if let Err(reason) = self.dated.take(position, &leaf, &hash) {
+            self.found(wrong(reason));
+        }
         let known = Known::new(&leaf, &disclosed);
         if self.expected.rows.contains_key(&position) {
             self.hidden.insert(position, leaf.personal().saturating_sub(disclosed.len()) as u64);

@@ -173,9 +173,14 @@ fn statement(exported: &Exported) -> (Vec<String>, Vec<String>) {
     } else {
         proven.push(complete);
     }
+    proven.push(
+        "days: where the log's own records state a whole day of the question (kind coverage, action day), the leaves have \
+         exactly the sign-ins that were stated, and those that came later are told from them"
+            .to_owned(),
+    );
     if first > 0 {
         not_proven.push(format!(
-            "that no record before position {first} matches: those were recorded before {}, and would have to claim a later time",
+            "that no record before position {first} matches: those were recorded before {}, and would have to claim a later time; a day that the log states has none",
             exported.question.from
         ));
     }

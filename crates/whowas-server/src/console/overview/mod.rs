@@ -21,7 +21,7 @@ use whowas_query::{
 
 use self::chart::{Column, Line, columns, lines};
 use super::{
-    Frame, SIGNED_IN, address,
+    Frame, SIGNED_IN, address, alarms,
     coverage::{Band, band},
     grouped, html,
     raw_logs::summary::client,
@@ -79,6 +79,7 @@ struct OverviewPage<'a> {
     frame: Frame,
     name: &'a EnvironmentName,
     is_stopped: bool,
+    alarms: usize,
     ranges: Vec<RangeLink>,
     range: &'static str,
     now: String,
@@ -117,6 +118,7 @@ struct Answers {
     at_once: Option<AtOnce>,
     online: PresencePage,
     streams: Vec<StreamReport>,
+    alarms: usize,
 }
 
 /// The page.
@@ -160,7 +162,8 @@ async fn ask(app: &App, permit: &Reader, (from, to): (Time, Time), now: Time) ->
     let streams = coverage::reports(app.control().as_ref(), &permit.name, (from, to), now).await?;
     let asked = (histogram.from, histogram.to, histogram.tree_size);
     Access::of_range("overview", &request, "", asked).with("rows", histogram.total).seen(app, permit).await?;
-    Ok(Answers { histogram, facets, at_once, online, streams })
+    let alarms = alarms::table(app, &permit.name).await?.open;
+    Ok(Answers { histogram, facets, at_once, online, streams, alarms })
 }
 
 fn page_of<'a>(
@@ -170,7 +173,7 @@ fn page_of<'a>(
     answers: Answers,
     now: Time,
 ) -> OverviewPage<'a> {
-    let Answers { histogram, facets, at_once, online, streams } = answers;
+    let Answers { histogram, facets, at_once, online, streams, alarms } = answers;
     let name = &permit.name;
     let logs = |query: NamedQuery, filter: &str| {
         let params = [("query", query.as_str()), ("range", word), ("filter", filter)];
@@ -193,6 +196,7 @@ fn page_of<'a>(
     OverviewPage {
         frame: SIGNED_IN,
         name,
+        alarms,
         is_stopped: permit.trail.poisoned().is_some(),
         ranges: RANGES.into_iter().map(link).collect(),
         range,

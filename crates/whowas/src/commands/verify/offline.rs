@@ -142,6 +142,18 @@ fn print_bundle(report: &BundleReport, policy: &Policy, has_pinned: bool) -> Res
             "  not proven complete: {undecided} records of positions {first} to {end} cannot be judged without personal fields that are not disclosed; {excluded} do not match"
         ))?;
     }
+    if report.days > 0 {
+        output::line(format_args!(
+            "  {} whole days are stated by the log with just these sign-ins; {} of them have more since",
+            report.days, report.days_late
+        ))?;
+    }
+    if report.days_before > 0 {
+        output::line(format_args!(
+            "  not complete: of {} days the log states more sign-ins than are here; they lie before position {first}",
+            report.days_before
+        ))?;
+    }
     if report.erased > 0 {
         output::line(format_args!(
             "  {} rows lack personal fields; the log's own records say that they were erased",
