@@ -316,16 +316,7 @@ impl Control for SqliteControl {
     }
 
     async fn people(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError> {
-        let entries: Vec<String> =
-            sqlx::query_scalar("SELECT entry FROM people WHERE environment = ? ORDER BY id")
-                .bind(name.as_str())
-                .fetch_all(&self.pool)
-                .await?;
-        let parse = |entry: &String| {
-            serde_json::from_str(entry)
-                .map_err(|_| StoreError::corrupt("control database: a person is no person"))
-        };
-        entries.iter().map(parse).collect()
+        sqlite_past::current(&self.pool, name).await
     }
 
     async fn add_hold(&self, name: &EnvironmentName, hold: &Hold) -> Result<i64, StoreError> {

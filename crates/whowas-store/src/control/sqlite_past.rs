@@ -1,4 +1,4 @@
-//! What the directory said before, in SQLite: entries that another one with the same id has replaced.
+//! What the directory says and what it said before, in SQLite: entries, and those that another one with the same id has replaced.
 //!
 //! A trigger keeps them, so an entry cannot be replaced without it, and they come and go in the transaction of the commit.
 //! Groups of SCIM name nobody and are not kept.
@@ -31,6 +31,20 @@ pub(super) const ERASE_PEOPLE: &str =
 pub(super) const ERASE_ATTRIBUTES: &str =
     "UPDATE people_before SET entry = json_remove(entry, '$.attributes')
  WHERE environment = ? AND position IN (SELECT value FROM json_each(?))";
+
+/// The entries, by id.
+pub(super) async fn current(pool: &SqlitePool, name: &EnvironmentName) -> Result<Vec<Person>, StoreError> {
+    let entries: Vec<String> =
+        sqlx::query_scalar("SELECT entry FROM people WHERE environment = ? ORDER BY id")
+            .bind(name.as_str())
+            .fetch_all(pool)
+            .await?;
+    let parse = |entry: &String| {
+        serde_json::from_str(entry)
+            .map_err(|_| StoreError::corrupt("control database: a person is no person"))
+    };
+    entries.iter().map(parse).collect()
+}
 
 /// The earlier entries, by position.
 pub(super) async fn list(pool: &SqlitePool, name: &EnvironmentName) -> Result<Vec<Person>, StoreError> {

@@ -1,3 +1,5 @@
+//! Names of then and now, and directories of earlier sizes against what was answered then. In memory; the trail is not here.
+
 use proptest::prelude::*;
 
 use super::*;
