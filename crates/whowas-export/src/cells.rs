@@ -4,7 +4,7 @@ use whowas_event::Time;
 use whowas_query::{LoginRow, NameSource};
 
 /// The columns of an export, in order: the grid's first, then what identifies the record.
-pub const EXPORT_COLUMNS: [&str; 27] = [
+pub const EXPORT_COLUMNS: [&str; 30] = [
     "user_id",
     "user_name",
     "full_name",
@@ -32,6 +32,9 @@ pub const EXPORT_COLUMNS: [&str; 27] = [
     "name_source",
     "recorded_at",
     "position",
+    "name_at_sign_in",
+    "name_now",
+    "name_change",
 ];
 
 /// One value. Texts that the row lacks are empty.
@@ -81,5 +84,8 @@ pub(crate) fn cells(row: &LoginRow) -> [Cell<'_>; EXPORT_COLUMNS.len()] {
         }),
         Cell::Time(Some(row.recorded_at)),
         Cell::Number(row.position),
+        text(&row.name_at_sign_in),
+        text(&row.name_now),
+        Cell::Text(row.name_change.map_or("", |change| change.as_str())),
     ]
 }

@@ -24,6 +24,9 @@ fn row(position: u64, name: &str) -> LoginRow {
         user_full_name: Some(name.into()),
         user_email_addr: None,
         name_source: None,
+        name_at_sign_in: None,
+        name_now: None,
+        name_change: None,
         src_ip: Some("192.0.2.7".into()),
         src_country: None,
         src_city: None,
@@ -117,6 +120,28 @@ fn ocsf_and_raw_csv_are_lossless_lines() {
     let mut reader = csv::Reader::from_reader(raw.as_slice());
     let names: Vec<String> = reader.records().map(|record| record.unwrap()[2].to_owned()).collect();
     assert_eq!(names, HOSTILE);
+}
+
+#[test]
+fn names_of_then_and_now_are_in_every_format() {
+    let mut one = row(0, "Anna Berg");
+    one.name_at_sign_in = Some("Anna Berg".into());
+    one.name_now = Some("Anna Holm".into());
+    one.name_change = Some(whowas_query::NameChange::Renamed);
+    let rows = [vec![one]];
+    let ocsf: serde_json::Value = serde_json::from_slice(&file(FileFormat::Ocsf, &rows)).unwrap();
+    assert_eq!(ocsf["enrichments"][0]["value"], "Anna Berg");
+    assert_eq!(
+        ocsf["enrichments"][0]["data"],
+        serde_json::json!({ "name_now": "Anna Holm", "name_change": "renamed" })
+    );
+    let json: serde_json::Value =
+        serde_json::from_slice(&file(FileFormat::Rows(ExportFormat::Jsonl), &rows)).unwrap();
+    assert_eq!((&json["name_now"], &json["name_change"]), (&"Anna Holm".into(), &"renamed".into()));
+    let raw = file(FileFormat::CsvRaw, &rows);
+    let mut reader = csv::Reader::from_reader(raw.as_slice());
+    let cells: Vec<String> = reader.records().next().unwrap().unwrap().iter().map(str::to_owned).collect();
+    assert_eq!(cells[27..], ["Anna Berg", "Anna Holm", "renamed"]);
 }
 
 #[test]

@@ -10,9 +10,24 @@ use whowas_query::LoginRow;
 pub(crate) fn ocsf_row(row: &LoginRow, out: &mut Vec<u8>) {
     let event = event_of(row);
     let sourced = Sourced { event: &event, source: &row.source, format: &row.format, raw: None };
-    let object = dialect::ocsf(sourced);
+    let mut object = dialect::ocsf(sourced);
+    add_name_now(row, &mut object);
     serde_json::to_writer(&mut *out, &object).expect("JSON is plain data, and a vector takes every byte");
     out.push(b'\n');
+}
+
+/// Where the directory has another name now, the object says so among its enrichments.
+fn add_name_now(row: &LoginRow, object: &mut serde_json::Value) {
+    let (Some(then), Some(now), Some(change)) = (&row.name_at_sign_in, &row.name_now, row.name_change) else {
+        return;
+    };
+    let enrichment = serde_json::json!({
+        "name": "user.full_name", "value": then, "type": "directory",
+        "data": { "name_now": now, "name_change": change.as_str() },
+    });
+    if let Some(object) = object.as_object_mut() {
+        object.insert("enrichments".to_owned(), serde_json::json!([enrichment]));
+    }
 }
 
 fn event_of(row: &LoginRow) -> Event {

@@ -30,6 +30,7 @@ use crate::{
     sessions::SessionRules,
     sql,
     table::TrailTable,
+    then::Directories,
 };
 
 /// The range of a search without `from`: the seven days before its end, as in the original.
@@ -80,6 +81,7 @@ pub struct Engine {
     context: SessionContext,
     files: Arc<FileCache>,
     kept: Arc<KeptSessions>,
+    then: Arc<Directories>,
     last_uses: Arc<LastUses>,
 }
 
@@ -126,12 +128,26 @@ impl Engine {
             context: SessionContext::new_with_config_rt(config, runtime),
             files: Arc::default(),
             kept,
+            then: Arc::default(),
             last_uses: Arc::default(),
         })
     }
 
     pub(crate) fn files(&self) -> &Arc<FileCache> {
         &self.files
+    }
+
+    /// A snapshot with the directory of an earlier size, where names are asked as of then.
+    pub(crate) fn as_of_size(
+        &self,
+        trail: &Trail,
+        snapshot: Arc<Snapshot>,
+        size: u64,
+    ) -> Result<Arc<Snapshot>, QueryError> {
+        if size >= snapshot.size {
+            return Ok(snapshot);
+        }
+        Ok(self.then.snapshot(session_search::folder(trail)?, snapshot, size))
     }
 
     pub(crate) fn last_uses(&self) -> &LastUses {
@@ -156,6 +172,7 @@ impl Engine {
     /// The kept sessions cannot be deleted.
     pub fn forget(&self, trail: &Trail) -> Result<(), QueryError> {
         self.files.clear();
+        self.then.clear();
         self.last_uses.forget();
         self.context.runtime_env().cache_manager.get_file_metadata_cache().clear();
         Ok(self.index(trail)?.forget()?)
@@ -287,6 +304,7 @@ impl Engine {
             )));
         }
         request.query.check(&request.filter)?;
+        let snapshot = self.as_of_size(trail, snapshot, size)?;
         let mut conditions = vec![
             col("occurred_at").gt_eq(lower::instant(from)),
             col("occurred_at").lt(lower::instant(to)),

@@ -35,6 +35,7 @@ pub mod sessions;
 mod sql;
 mod subject;
 mod table;
+mod then;
 mod usage;
 mod whole_range;
 
@@ -51,3 +52,4 @@ pub use session_rows::SessionRow;
 pub use session_search::{AsOf, PresencePage, PresenceRequest, SessionPage, SessionQuery, SessionRequest};
 pub use subject::subject_of;
 pub use usage::{AGING_DAYS, AccountStatus, AgingRange, LastSignIn, UserCount, aging};
+pub use whowas_store::NameChange;

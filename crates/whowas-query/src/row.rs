@@ -5,7 +5,7 @@ use arrow::{
     datatypes::{Int32Type, Int64Type, TimestampMicrosecondType},
 };
 use whowas_event::Time;
-use whowas_store::{Directory, Snapshot, StoreError};
+use whowas_store::{Directory, NameChange, Snapshot, Stated, StoreError};
 
 /// Where the names of a row come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -82,6 +82,12 @@ pub struct LoginRow {
     pub received_at: Time,
     /// When it got its position.
     pub recorded_at: Time,
+    /// The name at sign-in: the record's word, else the directory's of that time.
+    pub name_at_sign_in: Option<String>,
+    /// The directory's name now (in the state that was asked) of whoever has the id or login name.
+    pub name_now: Option<String>,
+    /// What became of the name since.
+    pub name_change: Option<NameChange>,
 }
 
 /// The archive's columns that a row needs.
@@ -127,6 +133,8 @@ pub(crate) fn rows(batch: &RecordBatch, snapshot: &Snapshot) -> Result<Vec<Login
         for row in rows.iter_mut().filter(|row| snapshot.erased.contains(row.position)) {
             if row.name_source.is_none() && row.user_uid.is_none() {
                 row.name_source = Some(NameSource::Erased);
+                // An erased person is nobody's past.
+                (row.name_at_sign_in, row.name_now, row.name_change) = (None, None, None);
             }
         }
     }
@@ -202,6 +210,9 @@ impl Reader<'_> {
             revision: revision.and_then(|column| u32::try_from(column.value(row)).ok()).unwrap_or(0),
             received_at: self.time("received_at", row)?,
             recorded_at: self.time("recorded_at", row)?,
+            name_at_sign_in: None,
+            name_now: None,
+            name_change: None,
         };
         complete(&mut found, directory);
         Ok(found)
@@ -219,12 +230,16 @@ impl Reader<'_> {
 fn complete(row: &mut LoginRow, directory: &Directory) {
     let is_named = row.user_name.is_some() || row.user_full_name.is_some() || row.user_email_addr.is_some();
     row.name_source = is_named.then_some(NameSource::Record);
-    if row.user_name.is_some() && row.user_full_name.is_some() && row.user_email_addr.is_some() {
-        return;
-    }
-    let person =
-        directory.find(row.user_uid.as_deref(), row.user_name.as_deref(), row.user_email_addr.as_deref());
-    let Some(person) = person else { return };
+    let stated = Stated {
+        uid: row.user_uid.as_deref(),
+        name: row.user_name.as_deref(),
+        full_name: row.user_full_name.as_deref(),
+        email_addr: row.user_email_addr.as_deref(),
+    };
+    let naming = directory.naming(stated, row.occurred_at);
+    (row.name_at_sign_in, row.name_now) = (naming.name_at_sign_in(stated), naming.name_now());
+    row.name_change = naming.change;
+    let Some(person) = naming.known else { return };
     let slots = [
         (&mut row.user_name, &person.name),
         (&mut row.user_full_name, &person.full_name),

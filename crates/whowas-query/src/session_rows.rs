@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use whowas_event::Time;
-use whowas_store::{Directory, StoreError};
+use whowas_store::{Directory, NameChange, Stated, StoreError};
 
 use crate::{
     QueryError,
@@ -62,6 +62,12 @@ pub struct SessionRow {
     pub format: String,
     /// The position of the record that began it.
     pub position: u64,
+    /// The name when the session began: the record's word, else the directory's of that time.
+    pub name_at_sign_in: Option<String>,
+    /// The directory's name now (in the state that was asked) of whoever has the id or login name.
+    pub name_now: Option<String>,
+    /// What became of the name since.
+    pub name_change: Option<NameChange>,
 }
 
 /// Finds rows, and reads from their records what is to be told of them.
@@ -141,7 +147,10 @@ fn completed(
 impl SessionRow {
     pub(crate) fn new(row: &Row, told: Told, source: &str, directory: &Directory, as_of: Time) -> Self {
         let (end, reason, confidence) = row.end_as_of(as_of);
-        let person = directory.find(told.user_id.as_deref(), told.user.as_deref(), None);
+        let (user_id, user) = (told.user_id.clone(), told.user.clone());
+        let stated = Stated { uid: user_id.as_deref(), name: user.as_deref(), ..Stated::default() };
+        let naming = directory.naming(stated, row.start);
+        let person = naming.known;
         let known =
             |text: fn(&whowas_store::Person) -> &Option<String>| person.and_then(|one| text(one).clone());
         let duration = end.and_then(|end| u64::try_from(end.as_ms() - row.start.as_ms()).ok());
@@ -167,6 +176,9 @@ impl SessionRow {
             source: source.to_owned(),
             format: told.format,
             position: row.position,
+            name_at_sign_in: naming.name_at_sign_in(stated),
+            name_now: naming.name_now(),
+            name_change: naming.change,
         }
     }
 }

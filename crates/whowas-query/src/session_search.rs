@@ -286,10 +286,11 @@ impl Engine {
         token: Option<PageToken>,
         now: Time,
     ) -> Result<Asked, QueryError> {
-        let records = Records::new(trail, trail.snapshot(), self.files().clone());
+        let mut records = Records::new(trail, trail.snapshot(), self.files().clone());
         let index = self.index(trail)?;
         let (size, instant) = self.state_of(records.clone(), as_of, now).await?;
         let size = token.map_or(size, |token| token.size.min(size));
+        records.snapshot = self.as_of_size(trail, records.snapshot, size)?;
         Ok(Asked { records, index, size, instant })
     }
 

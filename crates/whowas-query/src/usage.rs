@@ -153,6 +153,7 @@ impl Engine {
         let snapshot = trail.snapshot();
         let records = Records::new(trail, snapshot.clone(), self.files().clone());
         let (size, instant) = self.state_of(records, as_of, now).await?;
+        let snapshot = self.as_of_size(trail, snapshot, size)?;
         // A state before what is known is asked of every record.
         let known = if known.to <= size { known } else { LastUse::default() };
         let condition = success().and(from_position(known.to)).and(below(size));

@@ -21,6 +21,8 @@ mod evidence;
 mod exports;
 #[path = "it/imports.rs"]
 mod imports;
+#[path = "it/names.rs"]
+mod names;
 #[path = "it/openapi.rs"]
 mod openapi;
 #[path = "it/people.rs"]

@@ -14,6 +14,10 @@ use whowas_event::{Event, Kind};
 
 use crate::control::Person;
 
+mod through_time;
+
+pub use through_time::{NameChange, Naming, Stated};
+
 /// A layer is merged into the one below when that is not so many times larger: a directory of n people
 /// has log₄ n layers, and each person is copied as often.
 const LAYER_RATIO: usize = 4;
@@ -26,19 +30,36 @@ const LAYER_RATIO: usize = 4;
 pub struct Directory {
     /// The oldest, and largest, first.
     layers: Vec<Arc<Layer>>,
+    /// What was said of people before, likewise: entries that were replaced. Each is here once.
+    before: Vec<Arc<Layer>>,
 }
 
 impl Directory {
     /// A directory of these people.
     pub fn new(people: impl IntoIterator<Item = Person>) -> Self {
+        Self::with_before(people, [])
+    }
+
+    /// The same, with the entries that theirs have replaced.
+    pub fn with_before(
+        people: impl IntoIterator<Item = Person>,
+        before: impl IntoIterator<Item = Person>,
+    ) -> Self {
+        // In the order in which they became known, as a directory that grew has them: of two with one name the newest
+        // is meant.
+        let mut people: Vec<Person> = people.into_iter().collect();
+        people.sort_by_key(|person| person.position);
         let mut directory = Self::default();
         directory.extend(people);
+        directory.keep(before.into_iter().map(Arc::new).collect());
         directory
     }
 
     /// Adds people, or replaces the entries with their ids.
     pub fn extend(&mut self, people: impl IntoIterator<Item = Person>) {
-        let mut layer = Layer::new(people.into_iter().map(Arc::new).collect());
+        let people: Vec<Arc<Person>> = people.into_iter().map(Arc::new).collect();
+        self.keep(self.replaced_by(&people));
+        let mut layer = Layer::new(people);
         while let Some(below) = self.layers.last()
             && below.people.len() < layer.people.len() * LAYER_RATIO
         {
@@ -151,6 +172,8 @@ struct Layer {
     people: Vec<Arc<Person>>,
     /// Digests of ids and names, each with the person's place in `people`; sorted.
     names: Vec<(u64, u32)>,
+    /// The newest position.
+    newest: Option<u64>,
 }
 
 impl Layer {
@@ -162,6 +185,11 @@ impl Layer {
             people =
                 people.into_iter().enumerate().filter(|(at, _)| kept.contains(at)).map(|(_, p)| p).collect();
         }
+        Self::of_all(people)
+    }
+
+    /// Of all of them, also of several with one id.
+    fn of_all(people: Vec<Arc<Person>>) -> Self {
         let mut names = Vec::with_capacity(people.len() * 4);
         for (at, person) in (0_u32..).zip(&people) {
             names.push((digest_of_id(&person.id), at));
@@ -174,14 +202,12 @@ impl Layer {
         names.sort_unstable();
         names.dedup();
         names.shrink_to_fit();
-        Self { people, names }
+        let newest = people.iter().map(|person| person.position).max();
+        Self { people, names, newest }
     }
 
     fn with_digest(&self, digest: u64) -> impl Iterator<Item = &Person> {
-        let from = self.names.partition_point(|(other, _)| *other < digest);
-        let to = self.names.partition_point(|(other, _)| *other <= digest);
-        let found = self.names.get(from..to).unwrap_or_default().iter().rev();
-        found.filter_map(|(_, at)| self.people.get(usize::try_from(*at).ok()?).map(Arc::as_ref))
+        self.arcs_with_digest(digest).map(Arc::as_ref)
     }
 }
 
@@ -255,9 +281,19 @@ fn digest_of_texts(a: &Option<String>, b: &Option<String>, c: &Option<String>, d
     BuildHasherDefault::<DefaultHasher>::default().hash_one((a, b, c, d))
 }
 
+/// What the ids of entries begin with that identity providers give over SCIM …
+const SCIM_IDS: &str = "scim:";
+/// … and the format of their records.
+const SCIM: &str = "scim";
+
 /// The directory entry that an identity record states; `None` for other records.
-pub(crate) fn person_of(event: &Event, position: u64) -> Option<Person> {
-    (event.kind == Kind::Identity).then(|| Person {
+///
+/// Ids of SCIM are SCIM's: a record of another format that claims one is in the trail, and no entry. Whoever may add records
+/// must not rename or remove whom an identity provider manages.
+pub(crate) fn person_of(event: &Event, position: u64, format: &str) -> Option<Person> {
+    let id = event.native_id.as_str();
+    let is_entry = event.kind == Kind::Identity && (format == SCIM || !id.starts_with(SCIM_IDS));
+    is_entry.then(|| Person {
         id: event.native_id.as_str().to_owned(),
         uid: event.user.uid.clone(),
         name: event.user.name.clone(),

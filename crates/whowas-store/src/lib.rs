@@ -42,7 +42,7 @@ mod writer;
 pub use archive::ArchiveFile;
 pub use control::Person;
 pub use cosigned::Cosigned;
-pub use directory::Directory;
+pub use directory::{Directory, NameChange, Naming, Stated};
 pub use durable::{DurableLocal, publish_file};
 pub use erase::{ErasedPositions, ErasureOrder};
 pub use error::{ErrorKind, StoreError};

@@ -71,6 +71,7 @@ impl Opening {
         }
         let erased = erase::carry_out(&self, &mut archive, &mut tail).await?;
         let people = self.control.people(&self.environment.name).await?;
+        let before = self.control.people_before(&self.environment.name).await?;
         let observed = Observed::new(people.iter());
         let sequencer = self.sequencer(&published, &committed, &archive, &tail, observed).await?;
         let snapshot = Snapshot {
@@ -78,7 +79,7 @@ impl Opening {
             checkpoint: self.environment.checkpoint.clone(),
             files: archive.files().to_vec(),
             tail,
-            directory: Arc::new(Directory::new(people)),
+            directory: Arc::new(Directory::with_before(people, before)),
             erased: Arc::new(erased),
         };
         let Environment { name, origin, .. } = self.environment;

@@ -252,7 +252,7 @@ impl Restoring<'_> {
             let event = &record.event;
             // What was erased says nothing of people any more.
             if record.erased.is_none() {
-                people.extend(person_of(event, position));
+                people.extend(person_of(event, position, &record.format));
                 people.extend(self.observed.note(event, position));
             }
             if let Some(Ok(_)) = Erasure::of_body(event.kind, record.source == SELF, event.body.as_deref()) {

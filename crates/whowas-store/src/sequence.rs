@@ -123,7 +123,8 @@ impl Sequencer {
             for admitted in &batch.records {
                 let salt =
                     *salts.next().ok_or_else(|| StoreError::Invalid("too little randomness".to_owned()))?;
-                places.push(self.place(&admitted.event, &batch.source, salt, &mut receipt, &mut people)?);
+                let of = (batch.source.as_str(), batch.format.as_str());
+                places.push(self.place(&admitted.event, of, salt, &mut receipt, &mut people)?);
             }
             placed.push(PlacedBatch { batch, recorded_at, start, places });
             receipts.push(receipt);
@@ -144,7 +145,7 @@ impl Sequencer {
     fn place(
         &mut self,
         event: &Event,
-        source: &str,
+        (source, format): (&str, &str),
         salt: Salt,
         receipt: &mut Receipt,
         people: &mut Vec<Person>,
@@ -160,7 +161,7 @@ impl Sequencer {
         receipt.recorded += 1;
         receipt.revised += u64::from(earlier.deliveries > 0);
         receipt.first_position.get_or_insert(position);
-        people.extend(person_of(event, position));
+        people.extend(person_of(event, position, format));
         people.extend(self.observed.note(event, position));
         if let Some(Ok(_)) = Erasure::of_body(event.kind, source == SELF, event.body.as_deref()) {
             let body = event.body.clone().unwrap_or_default();

@@ -94,6 +94,27 @@ async fn only_a_token_of_scope_scim_for_one_environment_provisions() {
 }
 
 #[tokio::test]
+async fn who_may_add_records_does_not_change_what_is_provisioned() {
+    let world = World::new().await;
+    let scim = Scim::new(&world).await;
+    let ada = scim.create("Users", json!({ "userName": "ada", "displayName": "Ada Byron" })).await;
+    let native_id = format!("scim:scim:user:{}", id(&ada));
+    let entry = async || world.trail().await.snapshot().directory.entry(&native_id).cloned().unwrap();
+    let before = entry().await;
+    let line = json!({
+        "kind": "identity", "native_id": native_id, "occurred_at": "2026-11-24T11:59:00Z",
+        "user": { "uid": id(&ada), "name": "mallory" }, "unmapped": { "removed": true },
+    });
+    // The record is kept, and nobody's entry.
+    let said = world.append(&line.to_string()).await.json();
+    assert_eq!((&said["recorded"], &said["rejected"]), (&1.into(), &0.into()), "{said}");
+    assert_eq!(entry().await, before);
+    let world = world.restart().await;
+    assert_eq!(world.trail().await.snapshot().directory.entry(&native_id), Some(&before));
+    world.end_and_audit().await;
+}
+
+#[tokio::test]
 async fn every_change_is_a_record_and_repetition_is_none() {
     let world = World::new().await;
     let scim = Scim::new(&world).await;

@@ -13,6 +13,7 @@ mod sqlite_archived;
 mod sqlite_first;
 mod sqlite_kept;
 mod sqlite_outages;
+mod sqlite_past;
 mod sqlite_privacy;
 mod sqlite_progress;
 
@@ -254,6 +255,9 @@ pub trait Control: Kept {
     async fn commit(&self, name: &EnvironmentName, commit: &Commit) -> Result<bool, StoreError>;
     /// The directory of an environment.
     async fn people(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError>;
+    /// What the directory said before of people whose entries were replaced since, by position; the newest if there are
+    /// very many.
+    async fn people_before(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError>;
     /// Every erasure of an environment's trail, by position.
     async fn erasures(&self, name: &EnvironmentName) -> Result<Vec<ErasureEntry>, StoreError>;
     /// Deletes what an erasure takes, so that none of its bytes is left in the database's files, and then

@@ -12,13 +12,13 @@ use whowas_event::{EnvironmentName, Time};
 use super::{
     Commit, Control, Environment, ErasureEntry, Hold, Outage, Person, Progress, Rejected, Scope, Scrub,
     SecretHash, SessionKind, StoredAlarm, StoredArchive, StoredStream, StoredWindow, Token, sqlite_alarms,
-    sqlite_archived, sqlite_first, sqlite_kept, sqlite_outages, sqlite_privacy, sqlite_progress,
+    sqlite_archived, sqlite_first, sqlite_kept, sqlite_outages, sqlite_past, sqlite_privacy, sqlite_progress,
 };
 use crate::StoreError;
 
 /// What leads from each version of the tables to the next, beginning with no tables at all. The version is
 /// kept in `user_version`. A step that was released is never changed: the next one is added.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     sqlite_first::TABLES,
     "ALTER TABLE rejected ADD COLUMN column_number INTEGER",
     sqlite_progress::TABLES,
@@ -27,6 +27,7 @@ const STEPS: [&str; 8] = [
     sqlite_kept::TABLES,
     sqlite_outages::TABLES,
     sqlite_alarms::TABLES,
+    sqlite_past::TABLES,
 ];
 
 /// [`Control`] in SQLite: write-ahead log, `synchronous = FULL`, because it holds the commit point.
@@ -242,6 +243,8 @@ impl Control for SqliteControl {
                  WHERE environment = ? AND position IN (SELECT value FROM json_each(?))",
                 &scrub.attributes,
             ),
+            (sqlite_past::ERASE_PEOPLE, &scrub.people),
+            (sqlite_past::ERASE_ATTRIBUTES, &scrub.attributes),
             (
                 "DELETE FROM rejected WHERE environment = ? AND id IN (SELECT value FROM json_each(?))",
                 &scrub.rejected,
@@ -308,17 +311,12 @@ impl Control for SqliteControl {
         sqlite_alarms::forget(&self.pool, name, alarm).await
     }
 
+    async fn people_before(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError> {
+        sqlite_past::list(&self.pool, name).await
+    }
+
     async fn people(&self, name: &EnvironmentName) -> Result<Vec<Person>, StoreError> {
-        let entries: Vec<String> =
-            sqlx::query_scalar("SELECT entry FROM people WHERE environment = ? ORDER BY id")
-                .bind(name.as_str())
-                .fetch_all(&self.pool)
-                .await?;
-        let parse = |entry: &String| {
-            serde_json::from_str(entry)
-                .map_err(|_| StoreError::corrupt("control database: a person is no person"))
-        };
-        entries.iter().map(parse).collect()
+        sqlite_past::current(&self.pool, name).await
     }
 
     async fn add_hold(&self, name: &EnvironmentName, hold: &Hold) -> Result<i64, StoreError> {

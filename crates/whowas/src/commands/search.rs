@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use serde_json::json;
 use whowas_event::Time;
-use whowas_query::{AsOf, Filter, LoginRequest, NameSource, NamedQuery};
+use whowas_query::{AsOf, Filter, LoginRequest, LoginRow, NameChange, NameSource, NamedQuery};
 use whowas_store::{Clock, Trail};
 
 use super::access;
@@ -36,7 +36,9 @@ pub(crate) async fn run(global: &Global, args: Search) -> Result<u8, Failure> {
             let id = row.user_uid.clone().or_else(|| row.user_name.clone()).unwrap_or_default();
             let name = row.user_full_name.clone().or_else(|| row.user_name.clone());
             let is_erased = row.name_source == Some(NameSource::Erased);
-            let name = name.unwrap_or_else(|| if is_erased { "(erased)".to_owned() } else { String::new() });
+            let name = shown_name(row)
+                .or(name)
+                .unwrap_or_else(|| if is_erased { "(erased)".to_owned() } else { String::new() });
             let email_addr = text(&row.user_email_addr);
             let (start, end) = (time(row.start), time(row.end));
             vec![id, name, email_addr, start, end, row.status.clone(), text(&row.src_ip), text(&row.client)]
@@ -59,6 +61,15 @@ pub(crate) async fn run(global: &Global, args: Search) -> Result<u8, Failure> {
         eprintln!("more: --page {next}");
     }
     Ok(DONE)
+}
+
+/// The name, where then and now differ: that of now and what it was, or that of then and whose id it is now.
+fn shown_name(row: &LoginRow) -> Option<String> {
+    let (then, now) = (row.name_at_sign_in.as_ref()?, row.name_now.as_ref()?);
+    Some(match row.name_change? {
+        NameChange::Renamed => format!("{now} (was {then})"),
+        NameChange::AnotherPerson => format!("{then} (now the id of {now})"),
+    })
 }
 
 /// The question that flags and words ask.

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use whowas_event::{EnvironmentName, Time};
-use whowas_query::{LoginPage, LoginRow, NameSource, NamedQuery};
+use whowas_query::{LoginPage, LoginRow, NameChange, NameSource, NamedQuery};
 
 use super::{
     PAGE_ROWS, RawLogParams,
@@ -33,6 +33,8 @@ pub(super) struct GridRow {
     pub(super) name: String,
     pub(super) email: String,
     pub(super) is_from_directory: bool,
+    /// What the name was at sign-in, or who has the id now; empty where nothing differs.
+    pub(super) other_name: String,
     pub(super) start: String,
     pub(super) end: String,
     pub(super) status: String,
@@ -166,12 +168,14 @@ impl Links<'_> {
         let zone = &self.range.zone;
         let is_erased = row.name_source == Some(NameSource::Erased);
         let gone = if is_erased { "(erased)".to_owned() } else { String::new() };
+        let (name, other_name) = names(&row.name_at_sign_in, &row.name_now, row.name_change);
         GridRow {
             position: row.position,
             href: self.record(row.position),
             id_href: term("user", &id).map(|term| self.with_filter(&term)).unwrap_or_default(),
             id,
-            name: row.user_full_name.or(row.user_name).unwrap_or(gone),
+            name: name.or(row.user_full_name).or(row.user_name).unwrap_or(gone),
+            other_name,
             email: email.unwrap_or_default(),
             is_from_directory: row.name_source == Some(NameSource::Directory),
             start: show_in(row.start, zone),
@@ -184,6 +188,20 @@ impl Links<'_> {
             user_agent: row.user_agent.unwrap_or_default(),
             service: row.service_name.unwrap_or_default(),
         }
+    }
+}
+
+/// The name to show, where another than the row's is meant, and a word about the one of then or now.
+fn names(
+    then: &Option<String>,
+    now: &Option<String>,
+    change: Option<NameChange>,
+) -> (Option<String>, String) {
+    let (Some(then), Some(now)) = (then, now) else { return (None, String::new()) };
+    match change {
+        Some(NameChange::Renamed) => (Some(now.clone()), format!("was {then}")),
+        Some(NameChange::AnotherPerson) => (Some(then.clone()), format!("now the id of {now}")),
+        None => (None, String::new()),
     }
 }
 
@@ -249,6 +267,16 @@ mod tests {
         assert_eq!(rows("t2", "first.t1", 44), text("201", "244"));
         let long = (0..50).fold(String::new(), |back, at| forth_of(&params(&format!("t{at}"), &back)));
         assert_eq!(long.split('.').count(), BACK_MAX);
+    }
+
+    #[test]
+    fn a_renamed_person_has_the_name_of_now_and_another_person_is_no_rename() {
+        let (then, now) = (Some("Anna Berg".to_owned()), Some("Bo Carl".to_owned()));
+        assert_eq!(names(&then, &now, Some(NameChange::Renamed)), (now.clone(), "was Anna Berg".to_owned()));
+        let other = names(&then, &now, Some(NameChange::AnotherPerson));
+        assert_eq!(other, (then.clone(), "now the id of Bo Carl".to_owned()));
+        assert_eq!(names(&then, &now, None), (None, String::new()));
+        assert_eq!(names(&None, &now, None), (None, String::new()));
     }
 
     #[test]

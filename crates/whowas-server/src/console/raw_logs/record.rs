@@ -9,7 +9,8 @@ use axum::{
 };
 use serde::Deserialize;
 use whowas_event::{EnvironmentName, Kind, Record, Status, Time};
-use whowas_store::Snapshot;
+use whowas_query::NameChange;
+use whowas_store::{Snapshot, Stated};
 
 use super::{grid::term, range::local};
 use crate::{
@@ -43,6 +44,8 @@ struct Field {
 struct Now {
     name: String,
     email: String,
+    /// What to say before the name.
+    words: &'static str,
     is_other: bool,
 }
 
@@ -182,17 +185,30 @@ fn fields(
     fields
 }
 
-/// What the directory calls the person today.
+/// What the directory calls the person today, or who has their id today.
 fn now(record: &Record, snapshot: &Snapshot) -> Option<Now> {
     let user = &record.event.user;
-    let person =
-        snapshot.directory.find(user.uid.as_deref(), user.name.as_deref(), user.email_addr.as_deref())?;
+    let stated = Stated {
+        uid: user.uid.as_deref(),
+        name: user.name.as_deref(),
+        full_name: user.full_name.as_deref(),
+        email_addr: user.email_addr.as_deref(),
+    };
+    let naming = snapshot.directory.naming(stated, record.event.occurred_at);
+    let person = naming.now.or(naming.known)?;
     let differs =
         |then: &Option<String>, now: &Option<String>| then.is_some() && now.is_some() && then != now;
+    let is_other = naming.change.is_some()
+        || differs(&user.full_name, &person.full_name)
+        || differs(&user.email_addr, &person.email_addr)
+        || differs(&user.name, &person.name);
     Some(Now {
-        is_other: differs(&user.full_name, &person.full_name)
-            || differs(&user.email_addr, &person.email_addr)
-            || differs(&user.name, &person.name),
+        words: match naming.change {
+            Some(NameChange::AnotherPerson) => "Another person has this id or login name today:",
+            _ if is_other => "Known today as",
+            _ => "In the directory:",
+        },
+        is_other,
         name: person.full_name.clone().or_else(|| person.name.clone()).unwrap_or_default(),
         email: person.email_addr.clone().unwrap_or_default(),
     })

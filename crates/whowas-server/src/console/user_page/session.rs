@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Deserialize;
 use whowas_event::{EnvironmentName, Time};
-use whowas_query::{SessionDetail, SessionRecord};
+use whowas_query::{NameChange, SessionDetail, SessionRecord};
 
 use super::{super::raw_logs::local, user_href};
 use crate::{
@@ -192,6 +192,14 @@ fn facts(
     };
     add("User", session.user.clone().or_else(|| session.user_id.clone()), &person_href);
     add("Name in the directory", session.user_full_name.clone(), "");
+    if session.name_change.is_some() {
+        let now = match session.name_change {
+            Some(NameChange::AnotherPerson) => "Another person has this id now",
+            _ => "Name now",
+        };
+        add("Name at sign-in", session.name_at_sign_in.clone(), "");
+        add(now, session.name_now.clone(), "");
+    }
     add("Became this user", session.actor.clone(), "");
     add("Start", Some(session.start.map_or_else(|| "no sign-in is known".to_owned(), time)), "");
     add("End", Some(session.end.map_or_else(|| "not known".to_owned(), time)), "");
