@@ -8,7 +8,7 @@
 # WHOWAS_POWER_CUTS   all: power is lost before every call, in four ways
 # WHOWAS_FAULTS       all: every call of a kind fails once
 # WHOWAS_FUZZ         changed copies of the corpus for each fuzz target (200000)
-# WHOWAS_SEEDS        stories of a simulated source, each with its own faults (1000)
+# WHOWAS_SEEDS        stories of simulated sources: so many of Graph's sign-ins, and so many of the others together (1000 each)
 # PROPTEST_CASES      cases of every property (5000)
 set -euo pipefail
 cd "$(dirname "$0")/.."
