@@ -2,7 +2,7 @@
 //! that have come since.
 //!
 //! Exact, because the records below a position never change, but by an erasure, which forgets all of this
-//! ([`crate::Engine::forget`]). [Decision 55](../../../docs/decisions/0055-last-sign-ins-are-kept-in-memory.md).
+//! ([`crate::Engine::forget`]). [Decision 52](../../../docs/decisions/0052-last-sign-ins-are-kept-in-memory.md).
 
 use std::{
     collections::HashMap,

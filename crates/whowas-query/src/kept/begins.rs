@@ -2,7 +2,7 @@
 //! counted, without reading what is kept of each.
 //!
 //! Made of the runs when a filter is asked for the first time, and brought up with each new run.
-//! [Decision 54](../../../../docs/decisions/0054-filtered-sessions-are-counted-by-position.md).
+//! [Decision 51](../../../../docs/decisions/0051-filtered-sessions-are-counted-by-position.md).
 
 use std::io;
 
