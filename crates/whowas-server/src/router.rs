@@ -161,6 +161,7 @@ fn console_routes() -> Router<Arc<App>> {
             get(console::exports::page).post(console::exports::create),
         )
         .route("/p/{project}/{environment}/settings", get(console::settings::page))
+        .route("/p/{project}/{environment}/settings/sources/test", post(console::settings::test_source))
         .route("/p/{project}/{environment}/settings/tokens", post(console::settings::create_token))
         .route(
             "/p/{project}/{environment}/settings/tokens/{id}/revoke",

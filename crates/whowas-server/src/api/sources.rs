@@ -31,16 +31,26 @@ pub(crate) async fn test(
     permit: Keeper,
     Path(path): Path<SourcePath>,
 ) -> Result<Json<TestAnswer>, Problem> {
+    let tests = tests_of(&app, &permit.name, &path.source).await?;
+    Ok(Json(TestAnswer { environment: permit.name.clone(), tests }))
+}
+
+/// Tests every source of this name.
+pub(crate) async fn tests_of(
+    app: &App,
+    environment: &EnvironmentName,
+    source: &str,
+) -> Result<Vec<ProbeReport>, Problem> {
     // One at a time: it is somebody else's service that is asked.
     let Ok(_testing) = app.testing.try_lock() else {
         return Err(Problem::busy("another source is being tested; try again in a second"));
     };
     let mut tests = Vec::new();
-    for probe in app.sources(&permit.name).filter(|probe| probe.source() == path.source) {
+    for probe in app.sources(environment).filter(|probe| probe.source() == source) {
         tests.push(probe.test(app.now()).await);
     }
     if tests.is_empty() {
         return Err(Problem::not_found("the settings have no source of this name for this environment"));
     }
-    Ok(Json(TestAnswer { environment: permit.name.clone(), tests }))
+    Ok(tests)
 }

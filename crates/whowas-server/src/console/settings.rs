@@ -1,9 +1,9 @@
-//! Settings: what this server is set to, and what an administrator changes here: tokens.
+//! Settings: what this server is set to, and what an administrator does here: tokens, tests of sources.
 //!
 //! Sources, witnesses and addresses are in `whowas.toml`: the page shows what became of them. It shows no secret but
 //! that of a token that was just created, once.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use askama::Template;
 use axum::{
@@ -12,13 +12,16 @@ use axum::{
     response::{Html, Redirect},
 };
 use serde::Deserialize;
-use whowas_collect::coverage;
+use whowas_collect::{
+    coverage,
+    poll::{Probe, ProbeReport},
+};
 use whowas_event::EnvironmentName;
 use whowas_store::control::{Hold, Token};
 
 use super::{Frame, SIGNED_IN, grouped, html, show, stands_under};
 use crate::{
-    api::tokens,
+    api::{sources::tests_of, tokens},
     app::App,
     auth::{Admin, Reader},
     jobs::KEPT_DAYS,
@@ -35,6 +38,13 @@ struct SourceRow {
     newest: String,
     failure: String,
     is_failing: bool,
+}
+
+struct TestRow {
+    source: String,
+    is_ok: bool,
+    /// What was found, in words.
+    lines: Vec<String>,
 }
 
 struct TokenRow {
@@ -69,13 +79,15 @@ struct SettingsPage<'a> {
     erased: String,
     witnesses: Vec<Witness>,
     sources: Vec<SourceRow>,
+    /// Sources of the settings that the caller may test.
+    testable: Vec<String>,
+    tests: Vec<TestRow>,
     holds: Vec<HoldRow>,
     environments: Vec<String>,
     kept_days: i64,
     is_tls: bool,
     /// Only for those who may change them.
     tokens: Option<Vec<TokenRow>>,
-    /// A token that was created a moment ago.
     fresh: Option<String>,
 }
 
@@ -83,10 +95,19 @@ stands_under!(SettingsPage, tab = "settings");
 
 /// The settings of an environment, and of the server as far as the caller may see them.
 pub(crate) async fn page(State(app): State<Arc<App>>, permit: Reader) -> Result<Html<String>, Problem> {
-    show_page(&app, &permit, None).await
+    show_page(&app, &permit, News::default()).await
 }
 
-async fn show_page(app: &App, permit: &Reader, fresh: Option<String>) -> Result<Html<String>, Problem> {
+/// What was done a moment ago, and is shown once.
+#[derive(Default)]
+struct News {
+    /// A token that was created.
+    fresh: Option<String>,
+    /// A source that was tested.
+    tests: Vec<ProbeReport>,
+}
+
+async fn show_page(app: &App, permit: &Reader, news: News) -> Result<Html<String>, Problem> {
     let snapshot = permit.trail.snapshot();
     let names = app.store.environments().await?;
     let is_admin = permit.caller.is_admin();
@@ -107,12 +128,14 @@ async fn show_page(app: &App, permit: &Reader, fresh: Option<String>) -> Result<
         erased: grouped(snapshot.erased.len() as u64),
         witnesses: witnesses.collect(),
         sources: sources(app, permit).await?,
+        testable: if is_admin { testable(app, &permit.name) } else { Vec::new() },
         holds: app.control().holds(&permit.name).await?.into_iter().map(hold).collect(),
         environments: names.iter().filter(|one| permit.caller.sees(one)).map(ToString::to_string).collect(),
         kept_days: KEPT_DAYS,
         is_tls: app.is_tls,
         tokens: tokens.map(|all| all.into_iter().rev().map(token).collect()),
-        fresh,
+        fresh: news.fresh,
+        tests: news.tests.into_iter().map(test_row).collect(),
     })
 }
 
@@ -133,6 +156,29 @@ async fn sources(app: &App, permit: &Reader) -> Result<Vec<SourceRow>, Problem> 
         stream: stream.stream,
     };
     Ok(streams.into_iter().map(row).collect())
+}
+
+/// Several may share a name; a test is of all of them.
+fn testable(app: &App, name: &EnvironmentName) -> Vec<String> {
+    let names: BTreeSet<String> = app.sources(name).map(Probe::source).collect();
+    names.into_iter().collect()
+}
+
+fn test_row(report: ProbeReport) -> TestRow {
+    let mut lines: Vec<String> = report.problem.into_iter().collect();
+    lines.extend(report.reached.iter().map(|one| format!("reached: {} at {}", one.what, one.at)));
+    if let Some(page) = report.page {
+        let format = page.format.unwrap_or_else(|| "an unknown format".to_owned());
+        lines.push(format!(
+            "a page of {format}: {} records understood, {} rejected, {} no sign-ins",
+            page.records, page.rejected, page.set_aside
+        ));
+        lines.extend(page.rejection.map(|reason| format!("rejected: {reason}")));
+        lines.extend(page.latest.map(|at| format!("newest record: {} UTC", show(at))));
+        let ahead = page.skew_s.filter(|skew| *skew != 0);
+        lines.extend(ahead.map(|skew| format!("its clock differs from ours by {skew} s")));
+    }
+    TestRow { source: report.source, is_ok: report.ok, lines }
 }
 
 fn hold(hold: Hold) -> HoldRow {
@@ -175,7 +221,24 @@ pub(crate) async fn create_token(
     let environment = (!form.environment.is_empty()).then(|| permit.name.clone());
     let source = Some(form.source.trim().to_owned()).filter(|source| !source.is_empty());
     let (_, text) = tokens::make(&app, &caller, &form.scope, environment, source).await?;
-    show_page(&app, &permit, Some(text)).await
+    show_page(&app, &permit, News { fresh: Some(text), ..News::default() }).await
+}
+
+/// Which source to test.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TestForm {
+    source: String,
+}
+
+/// Tests a source as it is configured: reads one page, and keeps nothing of it.
+pub(crate) async fn test_source(
+    State(app): State<Arc<App>>,
+    Admin(_): Admin,
+    permit: Reader,
+    Form(form): Form<TestForm>,
+) -> Result<Html<String>, Problem> {
+    let tests = tests_of(&app, &permit.name, &form.source).await?;
+    show_page(&app, &permit, News { tests, ..News::default() }).await
 }
 
 /// Number of a token, in a path with an environment.

@@ -1,4 +1,4 @@
-// Schedules and alarms in the console: a window that fails, *run now*, and what was written; in both themes, by keyboard.
+// Schedules and alarms in the console: a window that fails, *run now*, what was written, the test of a source; in both themes, by keyboard.
 //
 //     node schedules.mjs SIGN_IN_LINK SCREENSHOT_FOLDER BROWSER FOLDER_THAT_IS_IN_THE_WAY
 //
@@ -89,6 +89,17 @@ try {
   assert.match(text, /[0-9a-f]{64}/);
   assert.equal(await page.locator("#run-yearly").count(), 0, "nothing is due any more");
   await audit("schedule-verified");
+
+  step = "a source is tested";
+  await page.goto(`${origin}/p/contoso/test/settings`);
+  for (const [source, found] of [["drop", /drop can be read as it is configured[^]*portal\.ndjson/], ["gone", /gone cannot be read/]]) {
+    await page.getByLabel("Source of the settings").selectOption(source);
+    await page.getByRole("button", { name: "Test it" }).click();
+    await page.waitForURL(/settings\/sources\/test$/);
+    assert.match(await page.locator("#tested").innerText(), found);
+    await shot(`source-tested-${source}`);
+    await page.goto(`${origin}/p/contoso/test/settings`);
+  }
 
   step = "no complaints";
   assert.deepEqual(complaints, []);

@@ -26,15 +26,23 @@ fn exports_saved_queries_reports_and_every_other_page() {
     run("exports.mjs");
 }
 
+/// An environment beside: its sources do not keep the windows of the other one waiting.
+const APART: &str = "contoso/test";
+
 #[test]
 fn schedules_and_alarms_in_the_console() {
     let world = World::with(&["portal.ndjson"]);
     world.file(
         "whowas.toml",
         format!(
-            "[[schedule]]\nenvironment = \"{P_E}\"\nname = \"yearly\"\nbegin = \"2025-11-20\"\nevery = \"12m\"\nto = \"offline\"\n[[alarm]]\nname = \"on-call\"\nkinds = [\"failed_window\"]\n"
+            "[[schedule]]\nenvironment = \"{P_E}\"\nname = \"yearly\"\nbegin = \"2025-11-20\"\nevery = \"12m\"\nto = \"offline\"\n[[alarm]]\nname = \"on-call\"\nkinds = [\"failed_window\"]\n\
+             [[source]]\nenvironment = \"{APART}\"\nkind = \"folder\"\nname = \"drop\"\nfolder = \"in\"\n\
+             [[source]]\nenvironment = \"{APART}\"\nkind = \"folder\"\nname = \"gone\"\nfolder = \"nowhere\"\n"
         ),
     );
+    world.run(&format!("import --environment {APART} portal.ndjson")).exits(0);
+    std::fs::create_dir_all(world.path("in")).unwrap();
+    std::fs::copy(world.path("portal.ndjson"), world.path("in/portal.ndjson")).unwrap();
     // Something else lies where the first window is to be written.
     let window = format!("offline/{P_E}/yearly/2025-11-20T00-00-00Z_2026-11-20T00-00-00Z");
     std::fs::create_dir_all(world.path(&window)).unwrap();
