@@ -108,7 +108,8 @@ mod tests {
     fn batch(positions: impl Iterator<Item = i64>) -> RecordBatch {
         use arrow::array::{ArrayRef, Int64Array, TimestampMicrosecondArray};
         let positions: Int64Array = positions.collect();
-        let times: TimestampMicrosecondArray = positions.iter().map(|at| at.map(|at| at * 1000)).collect();
+        let times: TimestampMicrosecondArray =
+            positions.iter().map(|at| at.map(|at| at % 1_000_000 * 1000)).collect();
         let columns: [(&str, ArrayRef); 2] =
             [("occurred_at", Arc::new(times)), ("position", Arc::new(positions))];
         RecordBatch::try_from_iter(columns).unwrap()

@@ -98,7 +98,7 @@ impl Watching {
         let found = match listed.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
             Ok(found) => found,
             Err(error) => {
-                return self.note(store, Some(format!("the folder: {}", error.kind())), "").await;
+                return self.note(store, Some(unreadable(&error)), "").await;
             }
         };
         let ready: Vec<(String, Stamp)> = found
@@ -181,6 +181,17 @@ impl Watching {
 
 pub(super) fn source(folder: &Folder) -> String {
     folder.source.clone().unwrap_or_else(|| STREAM.to_owned())
+}
+
+/// Why a folder cannot be listed, in words that name no path: they go into a record.
+pub(super) fn unreadable(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "the folder does not exist".to_owned(),
+        std::io::ErrorKind::PermissionDenied => {
+            "the folder may not be read by the user that whowas runs as".to_owned()
+        }
+        kind => format!("the folder: {kind}"),
+    }
 }
 
 /// The regular files of a folder, hidden ones left out: what is being copied is often named so.

@@ -194,7 +194,7 @@ async fn look(folder: &Folder, now: Time, report: &mut ProbeReport) -> Result<()
     let path = folder.path.clone();
     let listed = tokio::task::spawn_blocking(move || folder::list(&path)).await;
     let found = listed.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-    let found = found.map_err(|error| format!("the folder: {}", error.kind()))?;
+    let found = found.map_err(|error| folder::unreadable(&error))?;
     report.reached.push(Reached { what: "folder", at: folder.path.display().to_string() });
     let newest = found.iter().max_by_key(|(_, stamp)| stamp.changed_at);
     let Some((name, stamp)) = newest else { return Ok(()) };

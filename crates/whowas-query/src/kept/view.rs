@@ -206,19 +206,10 @@ impl View {
             }
         }
         for run in self.base.runs.iter().filter(|run| run.footer.from < self.floor) {
-            // A row is in the run of its record, or in later ones that replaced it.
-            let is_in = |place: &&(Time, u64)| {
-                let (start, position) = **place;
-                let (from, to) = (run.footer.from, run.footer.to);
-                let is_gone = || {
-                    let gone = &self.base.gone;
-                    let at =
-                        gone.partition_point(|one| (one.start, one.position) < (start.as_ms(), position));
-                    gone.get(at).is_some_and(|one| (one.start, one.position) == (start.as_ms(), position))
-                };
-                position < to && (position >= from || is_gone())
-            };
-            let wanted: Vec<(Time, u64)> = places.iter().filter(is_in).copied().collect();
+            // A row is in the run of its record or in a later one: what came late replaces a session, or makes one begin
+            // with a record that began none before.
+            let wanted: Vec<(Time, u64)> =
+                places.iter().filter(|(_, position)| *position < run.footer.to).copied().collect();
             for list in List::ALL {
                 let section = run.footer.list(list);
                 let mut at = 0;

@@ -252,7 +252,7 @@ fn a_source_is_tested_before_it_is_read() {
     assert!(problem("shut").ends_with(": the credential is not accepted (HTTP 401)"), "{}", problem("shut"));
     assert_eq!(problem("web"), "http://A: the answer is not as documented: no JSON at line 1, column 1");
     assert!(problem("away").contains("http://127.0.0.1:1: ") && problem("away").contains("onnect"));
-    assert_eq!(problem("gone"), "the folder: entity not found");
+    assert_eq!(problem("gone"), "the folder does not exist");
     assert!(!run.stdout.contains("tomato"), "{}", run.stdout);
     assert!(!world.path("data").exists(), "nothing is kept, not even a store is made");
     world.run("source test good").exits(0).shows("ok").shows("page");
