@@ -64,7 +64,9 @@ async function scroll() {
       gaps.push(now - before);
       before = now;
       const box = scroller.getBoundingClientRect();
-      const at = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+      // In the middle of what is seen of it: its foot may be below the window.
+      const foot = Math.min(box.bottom, innerHeight);
+      const at = document.elementFromPoint(box.left + box.width / 2, (box.top + foot) / 2);
       if (!at?.closest("tr")) blank += 1;
     }
     gaps.sort((a, b) => a - b);
