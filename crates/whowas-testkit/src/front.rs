@@ -18,6 +18,9 @@ use crate::{
 /// What every request must carry.
 pub const AUTHORIZATION: &str = "Bearer tomato";
 
+/// How long an answer takes.
+const ANSWER_MS: i64 = 700;
+
 /// The front of a source.
 #[derive(Debug)]
 pub struct Front {
@@ -62,8 +65,21 @@ impl Front {
         !self.faults.restarts.iter().any(|at| (made..now).contains(at))
     }
 
+    /// Sends a request, and takes its time. Before it and after it a kill can strike.
+    pub async fn send(
+        &self,
+        request: &Request,
+        page: impl FnOnce(&mut Random) -> Result<Response, u16>,
+    ) -> Result<Response, HttpError> {
+        tokio::task::yield_now().await;
+        let answer = self.answer(request, page);
+        self.clock.pass(ANSWER_MS);
+        tokio::task::yield_now().await;
+        answer
+    }
+
     /// Answers with what `page` says, if nothing is in the way.
-    pub fn answer(
+    fn answer(
         &self,
         request: &Request,
         page: impl FnOnce(&mut Random) -> Result<Response, u16>,
@@ -96,12 +112,17 @@ impl Front {
         if !state.random.happens(self.faults.broken_percent) {
             return Ok(response);
         }
-        let bytes = response.body.len();
-        match state.random.between(0, 4) {
-            0 => status(500),
-            1 => Err(HttpError::Broken("connection reset".to_owned())),
-            2 => Ok(Response { body: response.body[..bytes / 2].to_vec(), ..response }),
-            _ => Ok(Response { body: Vec::new(), ..response }),
-        }
+        damaged(response, &mut state.random)
+    }
+}
+
+/// What arrives of an answer that a fault strikes: an error, nothing, a half, or no body.
+pub(crate) fn damaged(response: Response, random: &mut Random) -> Result<Response, HttpError> {
+    let bytes = response.body.len();
+    match random.between(0, 4) {
+        0 => Ok(Response { status: 500, ..Response::default() }),
+        1 => Err(HttpError::Broken("connection reset".to_owned())),
+        2 => Ok(Response { body: response.body[..bytes / 2].to_vec(), ..response }),
+        _ => Ok(Response { body: Vec::new(), ..response }),
     }
 }

@@ -17,6 +17,7 @@ use whowas_store::Clock;
 use crate::{
     clock::SimClock,
     faults::{Faults, within},
+    front::damaged,
     random::Random,
 };
 
@@ -176,13 +177,7 @@ impl SimGraph {
         if !broken {
             return Ok(response);
         }
-        let bytes = response.body.len();
-        match state.random.between(0, 4) {
-            0 => status(500),
-            1 => Err(HttpError::Broken("connection reset".to_owned())),
-            2 => Ok(Response { body: response.body[..bytes / 2].to_vec(), ..response }),
-            _ => Ok(Response { body: Vec::new(), ..response }),
-        }
+        damaged(response, &mut state.random)
     }
 
     /// One page; `None` if the request is not understood or its link is not good any more.

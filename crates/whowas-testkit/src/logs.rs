@@ -188,11 +188,6 @@ fn keycloak_event(row: &Row) -> Value {
 #[async_trait]
 impl Http for SimLog {
     async fn send(&self, request: &Request) -> Result<Response, HttpError> {
-        // A place where a kill can strike.
-        tokio::task::yield_now().await;
-        let answer = self.front.answer(request, |random| self.page(&request.url, random));
-        self.front.clock.pass(700);
-        tokio::task::yield_now().await;
-        answer
+        self.front.send(request, |random| self.page(&request.url, random)).await
     }
 }

@@ -150,11 +150,6 @@ impl SimPeople {
 #[async_trait]
 impl Http for SimPeople {
     async fn send(&self, request: &Request) -> Result<Response, HttpError> {
-        // A place where a kill can strike.
-        tokio::task::yield_now().await;
-        let answer = self.front.answer(request, |random| self.page(&request.url, random));
-        self.front.clock.pass(700);
-        tokio::task::yield_now().await;
-        answer
+        self.front.send(request, |random| self.page(&request.url, random)).await
     }
 }

@@ -11,7 +11,10 @@ use std::{
 
 use whowas_store::{Batch, Store, WhenFull, audit::Audit};
 
-use crate::world::{append, audit, clock, login, name, open};
+use crate::{
+    flips::{files, next},
+    world::{append, audit, clock, login, name, open},
+};
 
 /// Flips of a run before a merge; each opens a whole folder. `scripts/nightly.sh` makes a tenth of `WHOWAS_FLIPS`.
 const FLIPS: usize = 60;
@@ -34,24 +37,6 @@ fn class(path: &str) -> Option<&'static str> {
         _ if path.ends_with(".key") => Some("key"),
         _ => None,
     }
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found.sort();
-    found
-}
-
-/// A small generator of numbers: a run can be repeated.
-fn next(state: &mut u64) -> usize {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    usize::try_from(*state >> 16).unwrap()
 }
 
 fn copy(from: &Path, to: &Path) {
